@@ -1,0 +1,1 @@
+"""The command line: one file per command that parses, composes and calls. No logic."""

@@ -1,0 +1,170 @@
+"""Training batches: which structures, cut how, of similar length; a pure function of (seed, step).
+
+A batch is drawn, not iterated: one item fixes the length, the others are drawn (weighted by cluster) among items at most
+15 % shorter, as many as the residue budget holds. Because step number and seed fix everything, a resumed run sees
+exactly the batches that an unbroken one would have seen.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from proteinweaver.data.pieces import Task, domains_task, elements_task, no_map_task, segments_task
+from proteinweaver.data.store import StructureItem, StructureStore
+from proteinweaver.nets.condition import ADAPT, Condition, stack_conditions
+from proteinweaver.structure.frames import frames_from_coord
+
+__all__ = ["TASKS", "Batch", "BatchSource", "Mixture", "collate", "condition_of_task"]
+
+#: Task makers by name.
+TASKS = {
+    "none": no_map_task,
+    "elements": elements_task,
+    "segments": segments_task,
+    "domains": domains_task,
+}
+_BREAK_JUMP = 64  # index jump at missing residues: beyond every embedded offset
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Clean structures and what is told of them.
+
+    Parameters
+    ----------
+    coord : Tensor, dtype=float32, shape=(B, L, 4, 3)
+        Angstrom, CA centred at zero.
+    condition : Condition
+    """
+
+    coord: Tensor
+    condition: Condition
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """One source of training examples.
+
+    Parameters
+    ----------
+    file : {"domains", "chains"}
+        Which structure set.
+    tasks : mapping of str to float
+        Task name (`TASKS`) to relative frequency.
+    share : float
+        Share of batches.
+    min_length, max_length : int
+        Residues; longer items are cropped to a random window, shorter ones are left out.
+    """
+
+    file: str
+    tasks: Mapping[str, float]
+    share: float = 1.0
+    min_length: int = 40
+    max_length: int = 256
+
+
+def condition_of_task(item: StructureItem, task: Task) -> Condition:
+    """Condition of one structure, shape (1, L)."""
+    known = torch.from_numpy(task.known)
+    piece = torch.from_numpy(task.piece)[None]
+    rot, trans = frames_from_coord(known)
+    has = (piece[0] >= 0)[:, None]
+    rot = torch.where(has[..., None], rot, torch.eye(3))
+    trans = torch.where(has, trans, torch.zeros(3))
+    jumps = np.concatenate(([0], np.cumsum(item.break_after[:-1]) * _BREAK_JUMP))
+    return Condition(
+        mask=torch.ones(1, len(item), dtype=torch.bool),
+        index=torch.from_numpy(np.arange(len(item)) + jumps)[None],
+        ss=torch.from_numpy(task.ss)[None],
+        piece=piece,
+        known_rot=rot[None],
+        known_trans=trans[None],
+        mode=torch.full((1, len(item)), ADAPT, dtype=torch.int64),
+    )
+
+
+def collate(items: list[StructureItem], tasks: list[Task]) -> Batch:
+    """Pad structures and their tasks to one batch."""
+    condition = stack_conditions([condition_of_task(i, t) for i, t in zip(items, tasks, strict=True)])
+    coord = torch.zeros(*condition.mask.shape, 4, 3)
+    coord[..., 0, :] = torch.tensor([-0.5, 1.4, 0.0])  # padding residues keep a valid frame
+    coord[..., 2, :] = torch.tensor([1.5, 0.0, 0.0])
+    for row, item in enumerate(items):
+        xyz = torch.from_numpy(item.coord)
+        coord[row, : len(item)] = xyz - xyz[:, 1].mean(0)
+    return Batch(coord, condition)
+
+
+class BatchSource:
+    """Batches of one split by step number.
+
+    Parameters
+    ----------
+    stores : mapping of str to StructureStore
+        Structure sets by the names the mixtures use.
+    mixtures : sequence of Mixture
+    split : str
+    residues : int
+        Residues of a batch, padding included.
+    seed : int
+    """
+
+    def __init__(
+        self,
+        stores: Mapping[str, StructureStore],
+        mixtures: tuple[Mixture, ...],
+        split: str,
+        residues: int,
+        seed: int,
+    ) -> None:
+        self.stores, self.mixtures, self.residues, self.seed = stores, mixtures, residues, seed
+        self._members: list[NDArray[np.int64]] = []
+        self._lengths: list[NDArray[np.int64]] = []
+        self._weights: list[NDArray[np.float64]] = []
+        for mixture in mixtures:
+            store = stores[mixture.file]
+            members = store.members(split)
+            members = members[store.lengths[members] >= mixture.min_length]
+            lengths = np.minimum(store.lengths[members], mixture.max_length)
+            order = np.argsort(lengths, kind="stable")
+            self._members.append(members[order])
+            self._lengths.append(lengths[order])
+            self._weights.append(store.weights(members)[order])
+
+    def batch(self, step: int) -> Batch:
+        """Batch number ``step``."""
+        rng = np.random.default_rng([self.seed, step])
+        share = np.array([m.share for m in self.mixtures])
+        which = int(rng.choice(len(share), p=share / share.sum()))
+        mixture, members = self.mixtures[which], self._members[which]
+        lengths, weights = self._lengths[which], self._weights[which]
+        anchor = int(rng.choice(len(members), p=weights))
+        longest = int(lengths[anchor])
+        low = int(np.searchsorted(lengths, 0.85 * longest))
+        high = int(np.searchsorted(lengths, longest, side="right"))
+        local = weights[low:high] / weights[low:high].sum()
+        count = max(1, self.residues // longest)
+        chosen = rng.choice(np.arange(low, high), size=count - 1, p=local) if count > 1 else []
+        names = list(mixture.tasks)
+        odds = np.array([mixture.tasks[name] for name in names])
+        items, tasks = [], []
+        for position in [anchor, *(int(c) for c in chosen)]:
+            item = self.stores[mixture.file].item(int(members[position]))
+            if len(item) > mixture.max_length:
+                start = int(rng.integers(0, len(item) - mixture.max_length + 1))
+                item = item.crop(start, start + mixture.max_length)
+            name = names[int(rng.choice(len(names), p=odds / odds.sum()))]
+            items.append(item)
+            tasks.append(TASKS[name](item, rng))
+        return collate(items, tasks)
+
+    def from_step(self, step: int) -> Iterator[Batch]:
+        """Batches from number ``step`` on, without end."""
+        while True:
+            yield self.batch(step)
+            step += 1

@@ -1,0 +1,149 @@
+"""Assembly tasks from one native structure: which parts are known from inside, which poses are hidden.
+
+Nothing in the network knows what a domain is; it weaves *pieces*. The same structure therefore serves many tasks:
+
+- ``none``: nothing known;
+- ``elements``: ideal helices and strands where the native has them (the *blueprint* task);
+- ``segments``: the chain cut at loops into two to four native segments;
+- ``domains``: the domains of a multi-domain chain, its linkers hidden.
+
+References
+----------
+The spliced map of ProteinWeaver (Ma et al. 2024, arXiv 2411.16686), cut at every scale.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proteinweaver.data.store import StructureItem
+from proteinweaver.structure.ideal import ideal_element
+
+__all__ = ["MIN_ELEMENT", "Task", "domains_task", "elements_task", "no_map_task", "segments_task", "ss_runs"]
+
+#: Shortest run of P-SEA labels that counts as an element (residues).
+MIN_ELEMENT = {"H": 5, "E": 3}
+_LETTER = {0: "H", 1: "E", 2: "L"}
+_TOKEN = {"H": 1, "E": 2, "L": 3}
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is known of a structure.
+
+    Parameters
+    ----------
+    piece : ndarray, dtype=int64, shape=(L,)
+        Piece number from 0, -1 where nothing is known.
+    known : ndarray, dtype=float32, shape=(L, 4, 3)
+        N, CA, C, O in the piece's own coordinate system (angstrom); zero where ``piece`` is -1.
+    ss : ndarray, dtype=int64, shape=(L,)
+        Index into `proteinweaver.nets.condition.SS_TOKENS`.
+    """
+
+    piece: NDArray[np.int64]
+    known: NDArray[np.float32]
+    ss: NDArray[np.int64]
+
+
+@lru_cache(maxsize=512)
+def _ideal(kind: str, length: int) -> NDArray[np.float32]:
+    return ideal_element(kind, length).numpy().astype(np.float32)
+
+
+def ss_runs(sse: NDArray[np.uint8], break_after: NDArray[np.bool_]) -> list[tuple[str, int, int]]:
+    """Helices and strands long enough to be elements, as (letter, start, stop)."""
+    runs = []
+    start = 0
+    for i in range(1, len(sse) + 1):
+        if i == len(sse) or sse[i] != sse[start] or break_after[i - 1]:
+            letter = _LETTER[int(sse[start])]
+            if letter != "L" and i - start >= MIN_ELEMENT[letter]:
+                runs.append((letter, start, i))
+            start = i
+    return runs
+
+
+def _ss_tokens(length: int, runs: list[tuple[str, int, int]]) -> NDArray[np.int64]:
+    tokens = np.full(length, _TOKEN["L"], dtype=np.int64)
+    for letter, start, stop in runs:
+        tokens[start:stop] = _TOKEN[letter]
+    return tokens
+
+
+def no_map_task(item: StructureItem, rng: np.random.Generator) -> Task:
+    """Nothing known."""
+    n = len(item)
+    return Task(np.full(n, -1, np.int64), np.zeros((n, 4, 3), np.float32), np.zeros(n, np.int64))
+
+
+def elements_task(item: StructureItem, rng: np.random.Generator) -> Task:
+    """Ideal elements where the native has them; loops unknown, secondary structure told."""
+    n = len(item)
+    piece = np.full(n, -1, np.int64)
+    known = np.zeros((n, 4, 3), np.float32)
+    runs = ss_runs(item.sse, item.break_after)
+    for number, (letter, start, stop) in enumerate(runs):
+        piece[start:stop] = number
+        known[start:stop] = _ideal(letter, stop - start)
+    return Task(piece, known, _ss_tokens(n, runs))
+
+
+def _native_pieces(
+    item: StructureItem, piece: NDArray[np.int64], rng: np.random.Generator, tell_ss: float = 0.5
+) -> Task:
+    """Native coordinates inside every piece; half of the time slightly deformed, as generated domains will be."""
+    known = np.where(piece[:, None, None] >= 0, item.coord, np.float32(0)).astype(np.float32)
+    if rng.random() < 0.5:
+        known = known + _smooth_noise(len(item), float(rng.uniform(0.0, 0.8)), rng)[:, None, :]
+        known[piece < 0] = 0
+    tokens = np.zeros(len(item), np.int64)
+    if rng.random() < tell_ss:
+        tokens = _ss_tokens(len(item), ss_runs(item.sse, item.break_after))
+    return Task(piece, known, tokens)
+
+
+def _smooth_noise(length: int, rms: float, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Displacement field along the chain, smooth over about eight residues, of the given RMS (angstrom)."""
+    white = rng.standard_normal((length + 32, 3))
+    kernel = np.exp(-0.5 * (np.arange(-16, 17) / 6.0) ** 2)
+    kernel /= np.sqrt((kernel**2).sum())
+    smooth = np.stack([np.convolve(white[:, k], kernel, mode="valid") for k in range(3)], axis=-1)
+    return (rms / np.sqrt(3) * smooth[:length]).astype(np.float32)
+
+
+def _hide_around(piece: NDArray[np.int64], boundary: int, rng: np.random.Generator, most: int) -> None:
+    left, right = rng.integers(0, most + 1, size=2)
+    piece[max(0, boundary - left) : boundary + right] = -1
+
+
+def segments_task(item: StructureItem, rng: np.random.Generator) -> Task:
+    """Two to four native segments cut at loops, a few residues hidden at every cut."""
+    n = len(item)
+    loops = [i for i in range(12, n - 12) if item.sse[i] == 2]
+    count = min(int(rng.integers(1, 4)), max(1, n // 25))
+    cuts: list[int] = []
+    for candidate in rng.permutation(loops) if loops else []:
+        if all(abs(int(candidate) - cut) >= 15 for cut in cuts):
+            cuts.append(int(candidate))
+        if len(cuts) == count:
+            break
+    piece = np.zeros(n, np.int64)
+    for cut in sorted(cuts):
+        piece[cut:] += 1
+    for i in np.flatnonzero(item.break_after):
+        piece[i + 1 :] += 1
+    for cut in cuts:
+        _hide_around(piece, cut, rng, 4)
+    return _native_pieces(item, piece, rng)
+
+
+def domains_task(item: StructureItem, rng: np.random.Generator) -> Task:
+    """Known domains (annotated or automatic), linkers and a few residues at every boundary hidden."""
+    piece = item.domain.astype(np.int64) - 1
+    changes = np.flatnonzero(np.diff(item.domain.astype(np.int64)) != 0) + 1
+    for boundary in changes:
+        _hide_around(piece, int(boundary), rng, 5)
+    return _native_pieces(item, piece, rng)

@@ -1,0 +1,71 @@
+"""The probability-flow field of a trained model, as `samplers` wants it: plain tensors in, plain tensors out.
+
+`FrameField` closes over network, condition and guidance. It maps a state ``(translations, rotations)`` at time t to
+``(x0, score)``: the clean translations in units of `LENGTH_UNIT`, and the body-frame score of the rotations that the network's
+clean rotations imply, ``s = grad log p_tau(R | R0)`` (IGSO(3)).
+"""
+
+import torch
+from samplers import igso3
+from torch import Tensor
+
+from proteinweaver.diffusion.process import FrameProcess
+from proteinweaver.nets.condition import Condition
+from proteinweaver.nets.denoiser import LENGTH_UNIT, Denoised, Denoiser, Frames
+
+__all__ = ["FrameField"]
+
+
+class FrameField:
+    """Field of one batch.
+
+    Parameters
+    ----------
+    net : Denoiser
+    process : FrameProcess
+    condition : Condition
+    memory : bool
+        True: the network sees the estimate of the previous call of this run (self-conditioning as a declared memory).
+        False: two passes at the same (state, t), which makes the field a pure function; used in every study of order.
+    """
+
+    def __init__(self, net: Denoiser, process: FrameProcess, condition: Condition, memory: bool = True) -> None:
+        self.net, self.process, self.condition, self.memory = net, process, condition, memory
+        self.calls = 0
+        self._previous: Frames | None = None
+
+    @torch.no_grad()
+    def denoise(self, trans: Tensor, rot: Tensor, t: float) -> Denoised:
+        """Clean frames at a state.
+
+        Parameters
+        ----------
+        trans : Tensor, shape=(B, L, 3)
+            Diffused variable, units of `LENGTH_UNIT`.
+        rot : Tensor, shape=(B, L, 3, 3)
+        t : float
+
+        Returns
+        -------
+        Denoised
+        """
+        level = self.process.level(torch.full((trans.shape[0],), t, device=trans.device))
+        noisy = (rot, LENGTH_UNIT * trans, level, self.condition)
+        previous = self._previous
+        if previous is None or not self.memory:
+            first = self.net(*noisy)
+            self.calls += 1
+            previous = (first.rot, first.trans)
+        out: Denoised = self.net(*noisy, previous)
+        self.calls += 1
+        self._previous = (out.rot, out.trans)
+        return out
+
+    def predictions(self, state: tuple[Tensor, ...], out: Denoised, t: float) -> tuple[Tensor, ...]:
+        """``(x0, score)`` that an estimate implies at ``state = (translations, rotations)``."""
+        sigma = torch.as_tensor(self.process.rot_law.sigma(t), dtype=state[0].dtype, device=state[0].device)
+        return out.trans / LENGTH_UNIT, igso3.score(state[1], out.rot, sigma)
+
+    def __call__(self, state: tuple[Tensor, ...], t: float) -> tuple[Tensor, ...]:
+        """``(x0, score)`` at ``state = (translations, rotations)``."""
+        return self.predictions(state, self.denoise(state[0], state[1], t), t)

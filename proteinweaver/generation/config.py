@@ -1,0 +1,287 @@
+"""Typed configs of the generating commands. A default lives here and nowhere else.
+
+The command line, Hydra overrides, design specs and Python callers all end in one of
+:class:`GenerateConfig`, :class:`AssembleConfig` and :class:`DesignConfig`. This module imports
+nothing heavy.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from proteinweaver.errors import UserError
+from proteinweaver.io.run_folder import Shard
+from proteinweaver.io.spec import DomainSpec, JobSpec, Mode, read_spec
+
+__all__ = [
+    "DEFAULT_LINKER",
+    "AssembleConfig",
+    "DesignConfig",
+    "GenerateConfig",
+    "RunConfig",
+    "SamplerConfig",
+]
+
+#: Bounds of a linker's length where the job names none.
+DEFAULT_LINKER = (6, 20)
+
+
+@dataclass(frozen=True)
+class SamplerConfig:
+    """How one stage solves the reverse process.
+
+    Parameters
+    ----------
+    num_steps : int
+        Steps of the grid; multi-stage steppers call the network more than once a step.
+    sampler : str
+        A stepper of `samplers.steppers`.
+    grid : str
+        A grid of `samplers.grids`: where the time points go.
+    churn : float, optional
+        0 the probability-flow ODE, 1 the reverse SDE; deterministic steppers refuse it.
+    noise_scale : float, optional
+        Scale of the fresh noise of stochastic steppers; deterministic ones refuse it.
+    step_scale : float
+        Low-temperature factor on the score; 1 is the trained law.
+    self_conditioning : bool
+        Feed the previous step's estimate back to the network.
+    """
+
+    num_steps: int = 40
+    sampler: str = "ddim"
+    grid: str = "uniform"
+    churn: float | None = None
+    noise_scale: float | None = None
+    step_scale: float = 1.0
+    self_conditioning: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse values no sampler can use."""
+        if self.num_steps < 1:
+            raise UserError(f"num_steps is {self.num_steps}; take at least 1 step")
+        for name, value in (("churn", self.churn), ("noise_scale", self.noise_scale)):
+            if value is not None and not 0 <= value < float("inf"):
+                raise UserError(f"{name} is {value}; give a number from 0")
+        if not 0 < self.step_scale < float("inf"):
+            raise UserError(f"step_scale is {self.step_scale}; give a number above 0")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What every generating command shares.
+
+    Parameters
+    ----------
+    out : str
+        Run folder; empty (Python only): keep the designs in memory.
+    name : str
+        Job name; by default made from the request, so that the same request has the same names.
+    n : int
+        Number of designs.
+    seed : int
+        Key of all noise.
+    batch_size : int
+        Designs sampled together; 0 chooses by length and device. It never changes a design.
+    device : str
+        ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ...
+    threads : int
+        Threads of the CPU; 0 leaves torch's choice.
+    weights : str
+        Folder of weights; empty for the shipped ones.
+    format : {"pdb", "cif"}
+        Format of the designs.
+    traj : bool
+        Also write trajectories.
+    gly : bool
+        Name every residue GLY, those of given domains too.
+    shard : str
+        ``"i/n"``: take the designs whose index is i - 1 modulo n.
+    overwrite : bool
+        Start afresh where the folder holds an earlier run.
+    close : bool
+        Close peptide bonds and remove clashes after sampling.
+    """
+
+    out: str = ""
+    name: str = ""
+    n: int = 1
+    seed: int = 0
+    batch_size: int = 0
+    device: str = "auto"
+    threads: int = 0
+    weights: str = ""
+    format: Literal["pdb", "cif"] = "pdb"
+    traj: bool = False
+    gly: bool = False
+    shard: str = "1/1"
+    overwrite: bool = False
+    close: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what no file or model is needed to refuse."""
+        if self.n < 1:
+            raise UserError(f"n is {self.n}; ask for at least 1 design")
+        if not 0 <= self.seed < 2**63:
+            raise UserError(f"seed is {self.seed}; give a number from 0 to 2^63 - 1")
+        if self.batch_size < 0 or self.threads < 0:
+            raise UserError("batch_size and threads are 0 (automatic) or positive")
+        Shard.parse(self.shard)
+
+    def jobs(self) -> tuple[JobSpec, ...]:
+        """Return what to design; overridden by every command."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class GenerateConfig(RunConfig):
+    """Stage 1 alone: single domains.
+
+    Parameters
+    ----------
+    length : int
+        Residues of every domain.
+    domain_sampler : SamplerConfig
+        How they are sampled.
+    domain_candidates : int
+        Domains drawn for every one kept (the best by score).
+    """
+
+    length: int = 100
+    domain_sampler: SamplerConfig = field(default_factory=SamplerConfig)
+    domain_candidates: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse lengths that are none."""
+        super().__post_init__()
+        _check_candidates(self.domain_candidates)
+        self.jobs()
+
+    def jobs(self) -> tuple[JobSpec, ...]:
+        """Return the one job of this request."""
+        name = self.name or f"domain{self.length}"
+        return (JobSpec(name=name, length=self.length, domains=1, n=self.n, seed=self.seed),)
+
+
+@dataclass(frozen=True)
+class AssembleConfig(RunConfig):
+    """Stage 2 alone: given domains into one chain.
+
+    Parameters
+    ----------
+    domain : tuple of str
+        ``"file"``, ``"file:A"`` or ``"file:A10-120"``, N- to C-terminal.
+    linker : tuple of str
+        Lengths or ranges: one for all junctions or one each; empty for the default.
+    order : str
+        ``"fixed"``, ``"any"`` or positions such as ``"2,1"``.
+    length : int, optional
+        Residues of the whole chain; linkers share what the domains leave.
+    mode : {"rigid", "adapt", "free"}
+        How far the inside of the domains may change.
+    assembler_sampler : SamplerConfig
+        How the assembly is sampled.
+    """
+
+    domain: tuple[str, ...] = ()
+    linker: tuple[str | int, ...] = ()
+    order: str = "fixed"
+    length: int | None = None
+    mode: Mode = "rigid"
+    assembler_sampler: SamplerConfig = field(default_factory=SamplerConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse requests that are no assembly."""
+        super().__post_init__()
+        if len(self.domain) < 2:
+            raise UserError(
+                f"assemble needs at least two domains, got {len(self.domain)};"
+                " repeat --domain FILE[:SELECTION]"
+            )
+        self.jobs()
+
+    def jobs(self) -> tuple[JobSpec, ...]:
+        """Return the one job of this request."""
+        domains = tuple(DomainSpec(file=text, mode=self.mode) for text in self.domain)
+        stems = "+".join(_label(domain) for domain in domains)
+        return (
+            JobSpec(
+                name=self.name or stems,
+                length=self.length,
+                domains=domains,
+                linkers=self.linker,
+                order=self.order,
+                n=self.n,
+                seed=self.seed,
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class DesignConfig(RunConfig):
+    """Both stages: plan, generate, assemble, check, rank.
+
+    Parameters
+    ----------
+    spec : str
+        Specification file with named jobs; instead of the fields below.
+    length : int, optional
+        Residues of the whole chain, exactly.
+    domains : int
+        Number of domains.
+    linker : tuple of str
+        Lengths or ranges: one for all junctions or one each; empty for the default.
+    order : str
+        ``"fixed"``, ``"any"`` or positions such as ``"2,1"``.
+    domain_sampler, assembler_sampler : SamplerConfig
+        How the two stages are sampled.
+    domain_candidates : int
+        Domains drawn for every one kept (the best by score).
+    """
+
+    spec: str = ""
+    length: int | None = None
+    domains: int = 2
+    linker: tuple[str | int, ...] = ()
+    order: str = "fixed"
+    domain_sampler: SamplerConfig = field(default_factory=SamplerConfig)
+    assembler_sampler: SamplerConfig = field(default_factory=SamplerConfig)
+    domain_candidates: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse requests that are no design."""
+        super().__post_init__()
+        _check_candidates(self.domain_candidates)
+        if self.spec:
+            return
+        if self.length is None:
+            raise UserError("nothing to design: give --length N (and --domains K) or a SPEC file")
+        self.jobs()
+
+    def jobs(self) -> tuple[JobSpec, ...]:
+        """Return the job of the flags, or those of the spec with the run's seed."""
+        if self.spec:
+            return read_spec(self.spec)
+        return (
+            JobSpec(
+                name=self.name or f"d{self.domains}x{self.length}",
+                length=self.length,
+                domains=self.domains,
+                linkers=self.linker,
+                order=self.order,
+                n=self.n,
+                seed=self.seed,
+            ),
+        )
+
+
+def _check_candidates(count: int) -> None:
+    if count < 1:
+        raise UserError(f"domain_candidates is {count}; draw at least 1")
+
+
+def _label(domain: DomainSpec) -> str:
+    """Name of a given domain for file names: stem and selection, letters kept that are safe."""
+    name, _, selection = Path(domain.file).name.partition(":")
+    stem = name.split(".")[0] + selection
+    return "".join(c if c.isalnum() or c in "_-" else "-" for c in stem) or "domain"

@@ -1,0 +1,190 @@
+"""From a condition and noise keys to backbones: the reverse process of a trained model.
+
+No sampling loop of its own: the state (translations, rotations) is integrated by `samplers.integrate` on the product of R^3 and
+SO(3), and the design is the denoiser's estimate at ``t_min``.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from samplers import grids, steppers
+from samplers.integrate import Component, integrate
+from samplers.noise import BatchNoise, NoiseKey
+from samplers.so3 import haar, polish
+from samplers.spaces import SO3, Euclidean, State
+from torch import Tensor
+
+from proteinweaver.diffusion.field import FrameField
+from proteinweaver.diffusion.process import FrameProcess
+from proteinweaver.errors import UserError
+from proteinweaver.nets.condition import Condition
+from proteinweaver.nets.denoiser import LENGTH_UNIT, Denoiser
+from proteinweaver.structure.frames import coord_from_frames
+
+__all__ = ["Model", "NoiseKey", "SampledBatch", "Sampling", "sample_backbones"]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained denoiser with the process it was trained for.
+
+    Parameters
+    ----------
+    net : Denoiser
+        In evaluation mode.
+    process : FrameProcess
+    """
+
+    net: Denoiser
+    process: FrameProcess
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the reverse process is solved.
+
+    Parameters
+    ----------
+    num_steps : int
+        Steps of the grid.
+    sampler : str
+        Name in `samplers.steppers`.
+    grid : str
+        Name in `samplers.grids`.
+    churn, noise_scale : float
+        Noise of the SDE family; deterministic samplers refuse them.
+    step_scale : float
+        Inverse temperature l0; 1 samples the model's law.
+    self_conditioning : bool
+        The network sees its previous estimate (a declared memory of the run).
+    """
+
+    num_steps: int = 40
+    sampler: str = "ddim"
+    grid: str = "uniform"
+    churn: float | None = None
+    noise_scale: float | None = None
+    step_scale: float = 1.0
+    self_conditioning: bool = True
+
+
+@dataclass(frozen=True)
+class SampledBatch:
+    """Backbones as the network gives them.
+
+    Parameters
+    ----------
+    coord : Tensor, dtype=float32, shape=(B, L, 4, 3)
+        Angstrom; rows beyond an item's length are padding.
+    noisy, clean : tuple of Tensor
+        The trajectory, noise first: CA positions of the state and atoms of the estimate, if asked for.
+    seconds : float
+    calls : int
+        Network evaluations.
+    """
+
+    coord: Tensor
+    noisy: tuple[Tensor, ...]
+    clean: tuple[Tensor, ...]
+    seconds: float
+    calls: int
+
+
+def _stepper(sampling: Sampling) -> steppers.Stepper:
+    options = {
+        name: value
+        for name, value in (("churn", sampling.churn), ("noise_scale", sampling.noise_scale))
+        if value is not None
+    }
+    try:
+        return steppers.make(sampling.sampler, **options)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+@torch.inference_mode()
+def sample_backbones(
+    model: Model,
+    condition: Condition,
+    keys: Sequence[NoiseKey],
+    sampling: Sampling,
+    *,
+    trajectory: bool = False,
+    on_step: Callable[[int, int], None] | None = None,
+) -> SampledBatch:
+    """Draw one backbone per noise key.
+
+    Parameters
+    ----------
+    model : Model
+    condition : Condition
+        Of the batch; its device is where the work is done.
+    keys : sequence of NoiseKey
+        One per item; a key gives the same noise alone and in any batch.
+    sampling : Sampling
+    trajectory : bool
+        Keep the states and estimates of every step.
+    on_step : callable (k, n), optional
+        Called after step k of n.
+
+    Returns
+    -------
+    SampledBatch
+
+    Raises
+    ------
+    UserError
+        If the sampler or grid does not exist or refuses an option.
+    """
+    started = time.perf_counter()
+    process, net = model.process, model.net
+    device = condition.mask.device
+    lengths = condition.lengths
+    shape = (*condition.mask.shape, 3)
+    prior = BatchNoise(keys, lengths, stream="prior", centred=(0,))
+    trans = prior.normal(shape, 0, 0).to(device) * process.trans_law.sigma(1.0)
+    normal = torch.zeros(*condition.mask.shape, 4)
+    for row, (key, length) in enumerate(zip(keys, lengths, strict=True)):
+        normal[row, :length] = key.normal((length, 4), 1, "prior")
+        normal[row, length:, 0] = 1.0
+    rot = haar(normal).to(device)
+    try:
+        grid = grids.make(sampling.grid, sampling.num_steps, process.trans_law, t_min=process.config.t_min)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    field = FrameField(net, process, condition, memory=sampling.self_conditioning)
+    noisy: list[Tensor] = []
+    clean: list[Tensor] = []
+
+    def watch(k: int, t: float, state: State) -> None:
+        if trajectory:
+            noisy.append((LENGTH_UNIT * state[0] / max(process.trans_law.alpha(t), 0.1)).cpu())
+        if on_step is not None and k > 0:
+            on_step(k, sampling.num_steps)
+
+    def recorded(state: State, t: float) -> State:
+        out = field.denoise(state[0], state[1], t)
+        if trajectory:
+            clean.append(coord_from_frames(out.rot, out.trans, out.psi).cpu())
+        return field.predictions(state, out, t)
+
+    state = integrate(
+        recorded,
+        (trans, rot),
+        grid,
+        _stepper(sampling),
+        (
+            Component(Euclidean(), process.trans_law, "x0"),
+            Component(SO3(), process.rot_law, "score"),
+        ),
+        noise=BatchNoise(keys, lengths, centred=(0,)),
+        step_scale=sampling.step_scale,
+        on_step=watch,
+    )
+    out = field.denoise(state[0], polish(state[1]), grid[-1])
+    coord = coord_from_frames(out.rot, out.trans, out.psi).cpu()
+    if trajectory:
+        clean.append(coord)
+    return SampledBatch(coord, tuple(noisy), tuple(clean), time.perf_counter() - started, field.calls)

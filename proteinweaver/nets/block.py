@@ -1,0 +1,72 @@
+"""One block of the denoiser: look at the neighbours, think, move the frame."""
+
+import torch
+from torch import Tensor, nn
+
+from proteinweaver.nets.embeddings import EdgeEmbedding, gather_residues
+from proteinweaver.nets.graph import Graph
+
+__all__ = ["Block"]
+
+
+class Block(nn.Module):
+    """Attention over a sparse graph with values made of edges, a transition, and a frame update.
+
+    Attention weights and values come from the same small network on edge features (invariant geometry plus both
+    residues), so the cost per residue is K times a narrow edge network whatever the length of the chain.
+
+    Parameters
+    ----------
+    width : int
+        Channels of a residue.
+    edge_width : int
+        Channels of an edge.
+    heads : int
+        Attention heads.
+    """
+
+    def __init__(self, width: int, edge_width: int, heads: int) -> None:
+        super().__init__()
+        self.norm_in = nn.LayerNorm(width)
+        self.ends = nn.Linear(width, 2 * edge_width)
+        self.embed = EdgeEmbedding(edge_width)
+        self.edge = nn.Linear(edge_width, edge_width)
+        self.logits = nn.Linear(edge_width, heads)
+        self.out = nn.Linear(heads * edge_width, width)
+        self.transition = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.SiLU(), nn.Linear(4 * width, width)
+        )
+        self.norm_out = nn.LayerNorm(width)
+        self.update = nn.Linear(width, 7)
+        with torch.no_grad():
+            for layer in (self.out, self.transition[-1], self.update):
+                layer.weight.mul_(0.1 if layer is not self.update else 0.01)
+                layer.bias.zero_()
+
+    def forward(self, h: Tensor, geometry: Tensor, offset: Tensor, graph: Graph) -> tuple[Tensor, Tensor]:
+        """Update residue features and propose a frame update.
+
+        Parameters
+        ----------
+        h : Tensor, shape=(B, L, width)
+        geometry : Tensor, shape=(B, L, K, EDGE_FEATURES)
+        offset : Tensor, dtype=int64, shape=(B, L, K)
+            Chain index of the neighbour minus the residue's own.
+        graph : Graph
+
+        Returns
+        -------
+        h : Tensor, shape=(B, L, width)
+        update : Tensor, shape=(B, L, 7)
+            Local step (3), rotation update (3), gate logit (1); dimensionless.
+        """
+        own, other = self.ends(self.norm_in(h)).chunk(2, dim=-1)
+        edge = self.embed(geometry, offset) + own[:, :, None] + gather_residues(other, graph.source)
+        edge = nn.functional.silu(edge)
+        edge = edge + nn.functional.silu(self.edge(edge))
+        logits = self.logits(edge) + graph.weight.clamp_min(1e-9).log()[..., None]
+        attention = torch.softmax(logits, dim=2)
+        message = attention.transpose(-1, -2) @ edge
+        h = h + self.out(message.flatten(-2))
+        h = h + self.transition(h)
+        return h, self.update(self.norm_out(h))

@@ -1,0 +1,194 @@
+"""The denoiser: noisy frames, noise levels and known insides to clean frames and psi.
+
+``(T_t, t, M) -> (T_0, psi)``, the signature of ProteinWeaver (arXiv 2411.16686). Without pieces it is a domain generator,
+with pieces an assembler: one class, two weight sets.
+
+Each block reads the current estimate of the clean frames as a sparse graph, and three disagreements in the residue's own
+frame: with the noisy frames (the innovation), with the known insides superposed on the estimate, and through the edges with
+its neighbours. It then moves every frame a little. Between blocks the frames carry no gradient; every block is supervised.
+Known insides enter by superposition: a learned gate pulls residues of an ADAPT piece towards the superposed insides; a RIGID
+piece takes them exactly.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from proteinweaver.nets.block import Block
+from proteinweaver.nets.condition import RIGID, Condition
+from proteinweaver.nets.embeddings import (
+    FRAME_DIFFERENCE_FEATURES,
+    NoiseEmbedding,
+    edge_geometry,
+    frame_difference,
+    gather_residues,
+)
+from proteinweaver.nets.graph import build_graph
+from proteinweaver.nets.rotations import blend, rotation_from_update
+from proteinweaver.nets.superpose import superpose_pieces
+
+__all__ = ["LENGTH_UNIT", "Denoised", "Denoiser", "DenoiserConfig", "Frames", "NoiseLevel"]
+
+#: Angstrom per unit in which translations are diffused; the spread of CA in a domain is about one.
+LENGTH_UNIT = 10.0
+
+#: Rotations (B, L, 3, 3) and CA positions (B, L, 3) in angstrom.
+Frames = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class DenoiserConfig:
+    """Shape of the network; stored with the weights.
+
+    Parameters
+    ----------
+    width, edge_width, heads, blocks : int
+        Channels of residues and edges, attention heads, blocks.
+    offsets : tuple of int
+        Sequence neighbours, both directions.
+    n_outside, n_inside : int
+        Spatial neighbours outside and inside the residue's own piece.
+    """
+
+    width: int = 128
+    edge_width: int = 64
+    heads: int = 8
+    blocks: int = 6
+    offsets: tuple[int, ...] = (1, 2, 3, 4, 8, 16, 32, 64)
+    n_outside: int = 14
+    n_inside: int = 2
+
+
+@dataclass(frozen=True)
+class NoiseLevel:
+    """Noise of a state: translations ``alpha x0 + sigma eps`` (units of `LENGTH_UNIT`), rotations IGSO(3).
+
+    Parameters
+    ----------
+    alpha, sigma, sigma_rot : Tensor, shape=(B,)
+    """
+
+    alpha: Tensor
+    sigma: Tensor
+    sigma_rot: Tensor
+
+
+@dataclass(frozen=True)
+class Denoised:
+    """Output of the denoiser.
+
+    Parameters
+    ----------
+    rot, trans : Tensor, shape=(B, L, 3, 3) and (B, L, 3)
+        Clean frames (angstrom, zero centre of mass).
+    psi : Tensor, shape=(B, L, 2)
+        ``(cos, sin)``.
+    blocks : tuple of Frames
+        Free estimate of every block, before known insides pull on it (for supervision).
+    """
+
+    rot: Tensor
+    trans: Tensor
+    psi: Tensor
+    blocks: tuple[Frames, ...]
+
+
+def centred(trans: Tensor, mask: Tensor) -> Tensor:
+    """Translations with zero centre of mass over the masked residues; zero elsewhere."""
+    on = mask[..., None].to(trans.dtype)
+    mean = (trans * on).sum(1, keepdim=True) / on.sum(1, keepdim=True)
+    return (trans - mean) * on
+
+
+class Denoiser(nn.Module):
+    """Frame denoiser on a sparse graph.
+
+    Parameters
+    ----------
+    config : DenoiserConfig
+    """
+
+    def __init__(self, config: DenoiserConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embed = NoiseEmbedding(config.width)
+        self.disagreement = nn.ModuleList(
+            nn.Linear(2 * FRAME_DIFFERENCE_FEATURES, config.width) for _ in range(config.blocks)
+        )
+        self.blocks = nn.ModuleList(
+            Block(config.width, config.edge_width, config.heads) for _ in range(config.blocks)
+        )
+        self.psi = nn.Sequential(
+            nn.LayerNorm(config.width), nn.Linear(config.width, config.width), nn.SiLU(), nn.Linear(config.width, 2)
+        )
+
+    def forward(
+        self,
+        rot_t: Tensor,
+        trans_t: Tensor,
+        level: NoiseLevel,
+        condition: Condition,
+        previous: Frames | None = None,
+    ) -> Denoised:
+        """Estimate clean frames.
+
+        Parameters
+        ----------
+        rot_t : Tensor, shape=(B, L, 3, 3)
+            Noisy rotations.
+        trans_t : Tensor, shape=(B, L, 3)
+            Noisy translations in angstrom (``LENGTH_UNIT`` times the diffused variable).
+        level : NoiseLevel
+        condition : Condition
+        previous : Frames, optional
+            An earlier estimate of the clean frames (self-conditioning).
+
+        Returns
+        -------
+        Denoised
+        """
+        config = self.config
+        alpha, sigma = level.alpha[:, None, None], level.sigma[:, None, None]
+        variance = alpha**2 + sigma**2
+        rho = sigma / alpha
+        # Posterior mean and spread of a unit Gaussian: the scale of what is still unknown.
+        unknown = sigma / variance.sqrt()
+        step_unit = LENGTH_UNIT * unknown
+        turn_unit = (level.sigma_rot / (1.0 + level.sigma_rot))[:, None, None]
+        clean_scale = trans_t / alpha
+        if previous is None:
+            rot, trans = rot_t, trans_t * alpha / variance
+        else:
+            rot, trans = previous
+        h = self.embed(rho[:, 0, 0].log(), level.sigma_rot.log(), condition, previous is not None)
+        has_piece = condition.piece >= 0
+        rigid = has_piece & (condition.mode == RIGID)
+        estimates = []
+
+        def superposed(rot: Tensor, trans: Tensor) -> Frames:
+            return superpose_pieces(rot, trans, condition.known_rot, condition.known_trans, condition.piece)
+
+        known = superposed(rot, trans)
+        for disagreement, block in zip(self.disagreement, self.blocks, strict=True):
+            rot, trans = rot.detach(), trans.detach()
+            with torch.no_grad():
+                graph = build_graph(
+                    trans, condition.mask, condition.piece, config.offsets, config.n_outside, config.n_inside
+                )
+                geometry = edge_geometry(rot, trans, condition, graph)
+                innovation = frame_difference(rot, trans, rot_t, clean_scale, LENGTH_UNIT * rho)
+                pull = frame_difference(rot, trans, *known, step_unit)
+                offset = gather_residues(condition.index, graph.source) - condition.index[..., None]
+            h = h + disagreement(torch.cat((innovation, pull), dim=-1))
+            h, update = block(h, geometry, offset, graph)
+            trans = trans + (rot @ (step_unit * update[..., :3])[..., None]).squeeze(-1)
+            rot = rot @ rotation_from_update(turn_unit * update[..., 3:6])
+            estimates.append((rot, centred(trans, condition.mask)))
+            gate = torch.sigmoid(update[..., 6] + 1.0) * has_piece
+            gate = torch.where(rigid, torch.ones_like(gate), gate)
+            known = superposed(rot, trans)
+            trans = trans + gate[..., None] * (known[1] - trans)
+            rot = blend(rot, known[0], gate)
+        psi = nn.functional.normalize(self.psi(h), dim=-1, eps=1e-6)
+        return Denoised(rot, centred(trans, condition.mask), psi, tuple(estimates))

@@ -1,0 +1,163 @@
+r"""What a noise law is.
+
+A law fixes x_t = alpha(t) x_0 + sigma(t) eps, that is the forward diffusion
+dx = (d log alpha/dt) x dt + g dw. Everything follows from alpha and from the noise-to-signal
+ratio rho = sigma / alpha:
+
+    sigma = rho alpha,   log SNR = -2 log rho,
+    g^2 = d sigma^2/dt - 2 sigma^2 d log alpha/dt = 2 alpha^2 rho (d rho/dt).
+
+In x/alpha the probability-flow ODE is d(x/alpha)/d rho = eps for every law, so laws differ in
+where they put their time, not in the paths they follow.
+
+Every method takes a float (and returns a float) or a tensor (computed in float64, returned in
+the dtype of t).
+
+References
+----------
+.. [1] D. Kingma et al., "Variational diffusion models", arXiv:2107.00630, sec. 3.2 (log SNR).
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import overload
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["NoiseLaw", "VarianceExploding", "VariancePreserving"]
+
+
+@overload
+def _evaluate(f: Callable[[Tensor], Tensor], x: float) -> float: ...
+@overload
+def _evaluate(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor: ...
+def _evaluate(f: Callable[[Tensor], Tensor], x: float | Tensor) -> float | Tensor:
+    """Apply ``f`` in float64; a float stays a float and a tensor keeps its dtype."""
+    if isinstance(x, Tensor):
+        return f(x.to(torch.float64)).to(x.dtype)
+    return float(f(torch.tensor(x, dtype=torch.float64)))
+
+
+@dataclass(frozen=True)
+class NoiseLaw(ABC):
+    """A noise law; subclasses give alpha, rho, their derivatives and the inverse of rho."""
+
+    @abstractmethod
+    def _alpha(self, t: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def _rho(self, t: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def _dlog_alpha(self, t: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def _rho_drho(self, t: Tensor) -> Tensor:
+        """Give rho d rho/dt, finite where d rho/dt alone is not."""
+
+    @abstractmethod
+    def _inverse(self, rho: Tensor) -> Tensor: ...
+
+    @overload
+    def alpha(self, t: float) -> float: ...
+    @overload
+    def alpha(self, t: Tensor) -> Tensor: ...
+    def alpha(self, t: float | Tensor) -> float | Tensor:
+        """Signal coefficient alpha(t)."""
+        return _evaluate(self._alpha, t)
+
+    @overload
+    def sigma(self, t: float) -> float: ...
+    @overload
+    def sigma(self, t: Tensor) -> Tensor: ...
+    def sigma(self, t: float | Tensor) -> float | Tensor:
+        """Noise coefficient sigma(t) = rho(t) alpha(t)."""
+        return _evaluate(lambda u: self._rho(u) * self._alpha(u), t)
+
+    @overload
+    def rho(self, t: float) -> float: ...
+    @overload
+    def rho(self, t: Tensor) -> Tensor: ...
+    def rho(self, t: float | Tensor) -> float | Tensor:
+        """Noise-to-signal ratio rho(t) = sigma(t) / alpha(t), increasing in t."""
+        return _evaluate(self._rho, t)
+
+    @overload
+    def log_snr(self, t: float) -> float: ...
+    @overload
+    def log_snr(self, t: Tensor) -> Tensor: ...
+    def log_snr(self, t: float | Tensor) -> float | Tensor:
+        """log(alpha^2 / sigma^2) = -2 log rho; +inf where rho = 0."""
+        return _evaluate(lambda u: -2 * self._rho(u).log(), t)
+
+    @overload
+    def dlog_alpha(self, t: float) -> float: ...
+    @overload
+    def dlog_alpha(self, t: Tensor) -> Tensor: ...
+    def dlog_alpha(self, t: float | Tensor) -> float | Tensor:
+        """Drift coefficient f(t) = d log alpha / dt, at most 0."""
+        return _evaluate(self._dlog_alpha, t)
+
+    @overload
+    def g2(self, t: float) -> float: ...
+    @overload
+    def g2(self, t: Tensor) -> Tensor: ...
+    def g2(self, t: float | Tensor) -> float | Tensor:
+        """Squared diffusion coefficient g^2(t) = 2 alpha^2 rho d rho/dt ([1]_)."""
+        return _evaluate(lambda u: 2 * self._alpha(u).square() * self._rho_drho(u), t)
+
+    def sigma_drho(self, t: float, u: float) -> float:
+        """Integral of sigma d rho from rho(t) to rho(u), float64.
+
+        Laws without a closed form use 32-point Gauss-Legendre quadrature in time.
+        """
+        node, weight = np.polynomial.legendre.leggauss(32)
+        times = torch.from_numpy(0.5 * (t + u) + 0.5 * (u - t) * node)
+        value = self._alpha(times) * self._rho_drho(times)
+        return float(0.5 * (u - t) * (torch.from_numpy(weight) * value).sum())
+
+    @overload
+    def t_from_rho(self, rho: float) -> float: ...
+    @overload
+    def t_from_rho(self, rho: Tensor) -> Tensor: ...
+    def t_from_rho(self, rho: float | Tensor) -> float | Tensor:
+        """Time at which the noise-to-signal ratio is ``rho``."""
+        return _evaluate(self._inverse, rho)
+
+
+@dataclass(frozen=True)
+class VarianceExploding(NoiseLaw):
+    """Laws with alpha = 1, so rho = sigma."""
+
+    def _alpha(self, t: Tensor) -> Tensor:
+        return torch.ones_like(t)
+
+    def _dlog_alpha(self, t: Tensor) -> Tensor:
+        return torch.zeros_like(t)
+
+    def sigma_drho(self, t: float, u: float) -> float:
+        """Integral of sigma d rho: (sigma(u)^2 - sigma(t)^2) / 2."""
+        a, b = self.rho(t), self.rho(u)
+        return 0.5 * (b - a) * (b + a)
+
+
+@dataclass(frozen=True)
+class VariancePreserving(NoiseLaw):
+    """Laws with alpha^2 + sigma^2 = 1, so alpha = 1 / sqrt(1 + rho^2)."""
+
+    def _alpha(self, t: Tensor) -> Tensor:
+        return (1 + self._rho(t).square()).rsqrt()
+
+    def _dlog_alpha(self, t: Tensor) -> Tensor:
+        return -self._rho_drho(t) / (1 + self._rho(t).square())
+
+    def sigma_drho(self, t: float, u: float) -> float:
+        """Integral of sigma d rho: 1/alpha(u) - 1/alpha(t), without cancellation."""
+        a, b = self.rho(t), self.rho(u)
+        return (b - a) * (b + a) / (math.hypot(1, a) + math.hypot(1, b))

@@ -1,0 +1,112 @@
+r"""What a network predicts in R^n, and how the four forms turn into each other.
+
+With x = alpha x0 + sigma eps:
+
+    score = -eps / sigma,      v = alpha eps - sigma x0,
+    x0 = (x - sigma eps) / alpha = (alpha x - sigma v) / (alpha^2 + sigma^2),
+    eps = (x - alpha x0) / sigma = (sigma x + alpha v) / (alpha^2 + sigma^2).
+
+These are linear identities of R^n (Tweedie). They do not hold on SO(3), where only eps = -sigma
+score is used (see `samplers.integrate`).
+
+References
+----------
+.. [1] T. Salimans, J. Ho, "Progressive distillation for fast sampling of diffusion models",
+   ICLR 2022, arXiv:2202.00512, appendix D (v).
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from torch import Tensor
+
+__all__ = ["Kind", "convert", "require_kind", "to_eps"]
+
+Kind = Literal["x0", "eps", "score", "v"]
+
+
+def require_kind(kind: str) -> None:
+    """Raise ValueError unless ``kind`` is one of x0, eps, score, v."""
+    if kind not in get_args(Kind):
+        raise ValueError(f"unknown prediction {kind!r}; one of {', '.join(get_args(Kind))}")
+
+
+def to_eps(
+    value: Tensor, kind: Kind, x: Tensor, alpha: float | Tensor, sigma: float | Tensor
+) -> Tensor:
+    """Turn a prediction into eps.
+
+    Parameters
+    ----------
+    value : Tensor
+        Prediction of the given kind, shape of ``x``.
+    kind : {"x0", "eps", "score", "v"}
+    x : Tensor
+        Noisy point.
+    alpha, sigma : float or Tensor
+        Coefficients, broadcasting with ``x``.
+
+    Returns
+    -------
+    Tensor
+
+    Raises
+    ------
+    ValueError
+        If the kind is unknown.
+    """
+    if kind == "eps":
+        return value
+    if kind == "x0":
+        return (x - alpha * value) / sigma
+    if kind == "score":
+        return -sigma * value
+    if kind == "v":
+        return (sigma * x + alpha * value) / (alpha * alpha + sigma * sigma)
+    raise ValueError(f"unknown prediction {kind!r}; one of {', '.join(get_args(Kind))}")
+
+
+def convert(
+    value: Tensor,
+    source: Kind,
+    target: Kind,
+    x: Tensor,
+    alpha: float | Tensor,
+    sigma: float | Tensor,
+) -> Tensor:
+    """Turn a prediction of one kind into another.
+
+    Parameters
+    ----------
+    value : Tensor
+        Prediction of kind ``source``, shape of ``x``.
+    source, target : {"x0", "eps", "score", "v"}
+    x : Tensor
+        Noisy point.
+    alpha, sigma : float or Tensor
+        Coefficients, broadcasting with ``x``.
+
+    Returns
+    -------
+    Tensor
+        Prediction of kind ``target``.
+
+    Raises
+    ------
+    ValueError
+        If a kind is unknown.
+    """
+    require_kind(source)
+    require_kind(target)
+    if source == target:
+        return value
+    if source == "v" and target == "x0":  # eps / alpha is infinite where alpha = 0
+        return (alpha * x - sigma * value) / (alpha * alpha + sigma * sigma)
+    eps = to_eps(value, source, x, alpha, sigma)
+    if target == "eps":
+        return eps
+    if target == "score":
+        return -eps / sigma
+    x0 = value if source == "x0" else (x - sigma * eps) / alpha
+    return x0 if target == "x0" else alpha * eps - sigma * x0

@@ -1,0 +1,62 @@
+"""Build the smooth Ramachandran table of `proteinweaver.structure.rama` from the Top8000 general grid.
+
+The published grid (2 degree bins) holds densities normalised to a maximum of 1. It is smoothed by a wrapped Gaussian
+of 4 degrees, given wide tails (1% of the same density smoothed by 25 degrees, so that the logarithm has a slope
+everywhere), and sampled every 5 degrees as 100 ln p, rounded to integers.
+
+Usage: python scripts/build_rama_table.py rama8000_general.data proteinweaver/structure/rama_general.json
+"""
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+TAIL_WEIGHT = 0.01
+NARROW_DEG, WIDE_DEG, STEP_DEG = 4.0, 25.0, 5
+
+
+def read_grid(path: Path) -> np.ndarray:
+    """Read the 180 x 180 grid, phi along rows, bin centres -179, -177, ... degrees."""
+    grid = np.zeros((180, 180))
+    for line in path.read_text().splitlines():
+        if not line.startswith("#") and line.strip():
+            phi, psi, value = (float(word) for word in line.split())
+            grid[int((phi + 179) // 2), int((psi + 179) // 2)] = value
+    return grid
+
+
+def smooth_log(grid: np.ndarray) -> np.ndarray:
+    """Smooth log density at -180, -175, ... degrees, shape (72, 72)."""
+    narrow = gaussian_filter(grid, NARROW_DEG / 2, mode="wrap")
+    wide = gaussian_filter(grid, WIDE_DEG / 2, mode="wrap")
+    log_p = np.log(narrow + TAIL_WEIGHT * wide)
+    # centres of the 2-degree bins -> every degree by cyclic linear interpolation, then every fifth degree
+    nodes = np.arange(-180, 180, STEP_DEG)
+    position = (nodes + 179) / 2
+    low = np.floor(position).astype(int)
+    share = position - low
+    rows = (1 - share)[:, None] * log_p[low % 180] + share[:, None] * log_p[(low + 1) % 180]
+    return (1 - share) * rows[:, low % 180] + share * rows[:, (low + 1) % 180]
+
+
+def main() -> None:
+    """Write the table."""
+    source, target = Path(sys.argv[1]), Path(sys.argv[2])
+    table = np.rint(100 * smooth_log(read_grid(source))).astype(int)
+    payload = {
+        "what": "100 ln p of the smoothed Top8000 general Ramachandran density; row phi, column psi",
+        "first_deg": -180,
+        "step_deg": STEP_DEG,
+        "source": source.name,
+        "source_sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
+        "table": [" ".join(str(v) for v in row) for row in table],
+    }
+    target.write_text(json.dumps(payload, indent=0) + "\n")
+
+
+if __name__ == "__main__":
+    main()
