@@ -30,13 +30,14 @@ References
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from samplers.smooth import cotangent_deficit, even_series, sinc
 
-__all__ = ["cumulative", "density", "log_kernel", "radial_score_over_angle"]
+__all__ = ["cumulative", "density", "log_kernel", "quantile", "radial_score_over_angle"]
 
 _PI_LOW = 1.2246467991473532e-16  # pi - math.pi; the score turns within tau/pi of angle pi
 _SWITCH = 1.0  # tau below: images (2), above: characters (1)
@@ -133,30 +134,60 @@ def _gaussian_antiderivative(x: Tensor, tau: Tensor) -> Tensor:
     return value
 
 
-def _cdf_images(w: Tensor, tau: Tensor) -> Tensor:
-    """Integrate (2): the angle law is the line density x sin(x/2) exp(-x^2/2tau), folded."""
+def _law_by_images(w: Tensor, tau: Tensor) -> tuple[Tensor, Tensor]:
+    """CDF and density from (2): the line density x sin(x/2) exp(-x^2/2tau), folded."""
     front = (tau / 8).exp() * (8 / math.pi) ** 0.5 * tau.pow(-1.5)
-    first = _gaussian_antiderivative(w, tau)
-    right = _gaussian_antiderivative(w + 2 * math.pi, tau)
-    left = _gaussian_antiderivative(2 * math.pi - w, tau)
-    value: Tensor = front * (first + (right - left))
-    return value
+    x = torch.stack((w, w + 2 * math.pi, 2 * math.pi - w))
+    first, right, left = _gaussian_antiderivative(x, tau)
+    density = (x * (0.5 * x).sin() * torch.exp(-0.5 * x.square() / tau)).sum(0)
+    return front * (first + (right - left)), front * density
 
 
-def _cdf_characters(w: Tensor, tau: Tensor) -> Tensor:
-    """Integrate (1) using chi_l (1 - cos w) = cos(l w) - cos((l+1) w)."""
-    total = w - w.sin()
+def _law_by_characters(w: Tensor, tau: Tensor) -> tuple[Tensor, Tensor]:
+    """CDF and density from (1), using chi_l (1 - cos w) = cos(l w) - cos((l+1) w)."""
+    total, density = w - w.sin(), 1 - w.cos()
     for l in range(1, _L_MAX + 1):  # noqa: E741 - the formula's l
         weight = (2 * l + 1) * torch.exp(-0.5 * l * (l + 1) * tau)
-        total = total + weight * ((l * w).sin() / l - ((l + 1) * w).sin() / (l + 1))
-    return total / math.pi
+        this, following = l * w, (l + 1) * w
+        total = total + weight * (this.sin() / l - following.sin() / (l + 1))
+        density = density + weight * (this.cos() - following.cos())
+    return total / math.pi, density / math.pi
 
 
 def cumulative(w: Tensor, tau: Tensor) -> Tensor:
-    """Distribution function of the angle; evaluates only the branches that are needed."""
-    if bool((tau < _SWITCH).all()):
-        return _cdf_images(w, tau)
-    if bool((tau >= _SWITCH).all()):
-        return _cdf_characters(w, tau)
-    near = _cdf_images(w, tau.clamp(max=_SWITCH))
-    return torch.where(tau < _SWITCH, near, _cdf_characters(w, tau.clamp(min=_SWITCH)))
+    """Distribution function of the angle, shapes broadcasting."""
+    near, _ = _law_by_images(w, tau.clamp(max=_SWITCH))
+    far, _ = _law_by_characters(w, tau.clamp(min=_SWITCH))
+    return torch.where(tau < _SWITCH, near, far)
+
+
+def quantile(p: Tensor, tau: Tensor, guess: Tensor) -> Tensor:
+    """Angle where the distribution function is ``p``; all three of one shape.
+
+    Newton's method inside a shrinking bracket, until the residual is rounding. A bisection step
+    replaces every Newton step that would leave the bracket.
+    """
+    out = torch.empty_like(p)
+    near = tau < _SWITCH
+    out[near] = _invert(_law_by_images, p[near], tau[near], guess[near])
+    out[~near] = _invert(_law_by_characters, p[~near], tau[~near], guess[~near])
+    return out
+
+
+def _invert(
+    law: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], p: Tensor, tau: Tensor, guess: Tensor
+) -> Tensor:
+    w = guess.clamp(1e-12, math.pi - 1e-12)
+    lower, upper = torch.zeros_like(p), torch.full_like(p, math.pi)
+    for _ in range(80):  # 52 bisections would do
+        value, density = law(w, tau)
+        error = value - p
+        lower, upper = torch.where(error < 0, w, lower), torch.where(error > 0, w, upper)
+        new = w - error / density
+        inside = (new >= lower) & (new <= upper)  # false for nan as well
+        new = torch.where(inside, new, 0.5 * (lower + upper))
+        settled = ((new - w).abs() <= 1e-14 * w) | (error.abs() <= 4e-15)
+        w = torch.where(settled, w, new)
+        if bool(settled.all()):
+            break
+    return w + 0 * p  # nan stays nan

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -182,22 +183,9 @@ def angle_quantile(u: Tensor, sigma: Tensor | float, *, guess: Tensor | None = N
     """
     p, tau = _prepare(u, sigma)
     p, tau = p + torch.zeros_like(tau), tau + torch.zeros_like(p)
-    spread = tau.sqrt()
-    # Haar limit and small-variance limit of the quantile near u = 0, and a cap.
-    start = 1.6 * (spread.reciprocal().square() + 0.5).rsqrt() if guess is None else guess
-    w = start.expand(p.shape).clamp(1e-12, math.pi - 1e-12)
-    lower, upper = torch.zeros_like(p), torch.full_like(p, math.pi)
-    for _ in range(80):
-        error = heat_kernel.cumulative(w, tau) - p
-        lower, upper = torch.where(error < 0, w, lower), torch.where(error > 0, w, upper)
-        new = w - error / heat_kernel.density(w, tau)
-        inside = (new >= lower) & (new <= upper)  # false for nan as well
-        new = torch.where(inside, new, 0.5 * (lower + upper))
-        settled = ((new - w).abs() <= 1e-14 * w) | (error.abs() <= 4e-15)
-        w = torch.where(settled, w, new)
-        if bool(settled.all()):
-            break
-    return w.to(u.dtype)
+    if guess is None:
+        guess = 1.6 * (1 / tau + 0.5).rsqrt()  # near the mode at small and at large sigma
+    return heat_kernel.quantile(p, tau, guess.to(torch.float64).expand(p.shape)).to(u.dtype)
 
 
 def sample_from_normal(normal: Tensor, sigma: Tensor | float) -> Tensor:
@@ -217,11 +205,18 @@ def sample_from_normal(normal: Tensor, sigma: Tensor | float) -> Tensor:
     -------
     Tensor, shape=(..., 3, 3)
         Dtype of ``normal``.
+
+    Raises
+    ------
+    ValueError
+        If a sigma is not positive.
     """
     z = normal.to(torch.float64)
     r = safe_norm(z).clamp(min=1e-30)
     u = torch.erf(r / math.sqrt(2)) - math.sqrt(2 / math.pi) * r * torch.exp(-0.5 * r.square())
     s = torch.as_tensor(sigma, dtype=torch.float64, device=z.device)
+    if not bool((s > 0).all()):
+        raise ValueError(f"sigma must be positive, got {s.min().item()}")
     guess = r * (1 / s.square() + 1 / 12).rsqrt()
     w = angle_quantile(u, s, guess=guess)
     return so3.exp((w / r).unsqueeze(-1) * z).to(normal.dtype)
@@ -255,15 +250,9 @@ def sample(
     return sample_from_normal(normal, sigma).to(dtype)
 
 
-def _legendre(order: int) -> tuple[Tensor, Tensor]:
-    """Gauss-Legendre nodes and weights on [0, 1] (Golub and Welsch 1969)."""
-    k = torch.arange(1, order, dtype=torch.float64)
-    beta = k / (4 * k.square() - 1).sqrt()
-    nodes, vectors = torch.linalg.eigh(torch.diag(beta, 1) + torch.diag(beta, -1))
-    return 0.5 * (nodes + 1), vectors[0].square()
-
-
-_NODES, _WEIGHTS = _legendre(64)
+# Gauss-Legendre nodes and weights on [0, 1].
+_NODES, _WEIGHTS = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(64))
+_NODES, _WEIGHTS = 0.5 * (_NODES + 1), 0.5 * _WEIGHTS
 
 
 def score_second_moment(sigma: Tensor | float) -> Tensor:
@@ -285,11 +274,11 @@ def score_second_moment(sigma: Tensor | float) -> Tensor:
     1e-10 at every sigma, differentiable in sigma, cost 64 scores per entry of ``sigma`` (give it
     one entry per example, not per residue).
     """
-    s = torch.as_tensor(sigma)
-    s64 = s.to(torch.float64) if isinstance(sigma, Tensor) else torch.tensor(float(sigma)).double()
+    keep = sigma.dtype if isinstance(sigma, Tensor) else torch.float64
+    s64 = torch.as_tensor(sigma, dtype=torch.float64)
     width = (9 * s64).clamp(max=math.pi).unsqueeze(-1)
     w = width * _NODES.to(s64.device)
     column = s64.unsqueeze(-1)
     value = angle_score(w, column).square() * angle_density(w, column)
     moment = (width * _WEIGHTS.to(s64.device) * value).sum(-1)
-    return moment.to(s.dtype) if isinstance(sigma, Tensor) else moment
+    return moment.to(keep)

@@ -32,6 +32,8 @@ from torch import Tensor
 
 __all__ = ["NoiseLaw", "VarianceExploding", "VariancePreserving"]
 
+_NODES, _WEIGHTS = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(32))
+
 
 @overload
 def _evaluate(f: Callable[[Tensor], Tensor], x: float) -> float: ...
@@ -117,10 +119,9 @@ class NoiseLaw(ABC):
 
         Laws without a closed form use 32-point Gauss-Legendre quadrature in time.
         """
-        node, weight = np.polynomial.legendre.leggauss(32)
-        times = torch.from_numpy(0.5 * (t + u) + 0.5 * (u - t) * node)
+        times = 0.5 * (t + u) + 0.5 * (u - t) * _NODES
         value = self._alpha(times) * self._rho_drho(times)
-        return float(0.5 * (u - t) * (torch.from_numpy(weight) * value).sum())
+        return float(0.5 * (u - t) * (_WEIGHTS * value).sum())
 
     @overload
     def t_from_rho(self, rho: float) -> float: ...

@@ -1,10 +1,13 @@
-"""Build the smooth Ramachandran table of `proteinweaver.structure.rama` from the Top8000 general grid.
+"""Build the table of `proteinweaver.structure.rama` from the Top8000 general grid.
 
-The published grid (2 degree bins) holds densities normalised to a maximum of 1. It is smoothed by a wrapped Gaussian
-of 4 degrees, given wide tails (1% of the same density smoothed by 25 degrees, so that the logarithm has a slope
-everywhere), and sampled every 5 degrees as 100 ln p, rounded to integers.
+The published grid (2 degree bins) holds densities normalised to a maximum of 1. Inside the allowed
+region (0.02 and more) the table holds its logarithm; outside, ln 0.02 less 0.07 for every degree
+to the nearest allowed bin, so that there is a slope everywhere and no forbidden hill to get stuck
+on. All is smoothed by a wrapped Gaussian of 4 degrees and sampled every 5 degrees, as 100 ln p in
+integers.
 
-Usage: python scripts/build_rama_table.py rama8000_general.data proteinweaver/structure/rama_general.json
+Usage: python scripts/build_rama_table.py rama8000_general.data
+proteinweaver/structure/rama_general.json
 """
 
 import hashlib
@@ -13,10 +16,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 
-TAIL_WEIGHT = 0.01
-NARROW_DEG, WIDE_DEG, STEP_DEG = 4.0, 25.0, 5
+ALLOWED = 0.02
+SLOPE_PER_DEG = 0.07
+SMOOTH_DEG, STEP_DEG = 4.0, 5
 
 
 def read_grid(path: Path) -> np.ndarray:
@@ -31,10 +35,12 @@ def read_grid(path: Path) -> np.ndarray:
 
 def smooth_log(grid: np.ndarray) -> np.ndarray:
     """Smooth log density at -180, -175, ... degrees, shape (72, 72)."""
-    narrow = gaussian_filter(grid, NARROW_DEG / 2, mode="wrap")
-    wide = gaussian_filter(grid, WIDE_DEG / 2, mode="wrap")
-    log_p = np.log(narrow + TAIL_WEIGHT * wide)
-    # centres of the 2-degree bins -> every degree by cyclic linear interpolation, then every fifth degree
+    far = 2 * distance_transform_edt(np.tile(grid < ALLOWED, (3, 3)))[180:360, 180:360]
+    inside = np.log(np.maximum(grid, ALLOWED))
+    log_p = np.where(grid >= ALLOWED, inside, np.log(ALLOWED) - SLOPE_PER_DEG * far)
+    log_p = gaussian_filter(log_p, SMOOTH_DEG / 2, mode="wrap")
+    # centres of the 2-degree bins -> every degree by cyclic linear interpolation, then every fifth
+    # degree
     nodes = np.arange(-180, 180, STEP_DEG)
     position = (nodes + 179) / 2
     low = np.floor(position).astype(int)
@@ -48,7 +54,7 @@ def main() -> None:
     source, target = Path(sys.argv[1]), Path(sys.argv[2])
     table = np.rint(100 * smooth_log(read_grid(source))).astype(int)
     payload = {
-        "what": "100 ln p of the smoothed Top8000 general Ramachandran density; row phi, column psi",
+        "what": "100 ln p, smoothed Top8000 general Ramachandran density; row phi, column psi",
         "first_deg": -180,
         "step_deg": STEP_DEG,
         "source": source.name,

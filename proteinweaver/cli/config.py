@@ -22,7 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 import proteinweaver
 from proteinweaver.errors import UserError, nearest
-from proteinweaver.io.typed import build, plain
+from proteinweaver.io.typed import build, defaults
 
 __all__ = ["compose", "config_dir"]
 
@@ -79,11 +79,11 @@ def compose(
     parsed = _parse(overrides)
     if any(override.get_key_element().startswith("hydra") for override in parsed):
         raise UserError("hydra.* keys have no effect here; choose the output folder with -o")
-    defaults = plain(schema())
+    known = defaults(schema)
     try:
-        tree = _compose_tree(command, defaults, overrides)
+        tree = _compose_tree(command, known, overrides)
     except (HydraException, OmegaConfBaseException) as error:
-        raise _explain(error, parsed, defaults) from None
+        raise _explain(error, parsed, known) from None
     named = {override.get_key_element().lstrip("+~").split("@")[0] for override in parsed}
     for key, value in (flags or {}).items():
         if value is not None and key not in named:
@@ -99,9 +99,9 @@ def _parse(overrides: Sequence[str]) -> list[Override]:
 
 
 def _compose_tree(
-    command: str, defaults: Mapping[str, Any], overrides: Sequence[str]
+    command: str, schema: Mapping[str, Any], overrides: Sequence[str]
 ) -> dict[str, Any]:
-    ConfigStore.instance().store(name=f"{command}_schema", node=dict(defaults))
+    ConfigStore.instance().store(name=f"{command}_schema", node=dict(schema))
     GlobalHydra.instance().clear()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -113,11 +113,11 @@ def _compose_tree(
 
 
 def _explain(
-    error: Exception, parsed: Sequence[Override], defaults: Mapping[str, Any]
+    error: Exception, parsed: Sequence[Override], schema: Mapping[str, Any]
 ) -> UserError:
     """Turn Hydra's refusal into one line with the nearest key."""
     groups = [path.name for path in config_dir().iterdir() if path.is_dir()]
-    known = [*_dotted(defaults), *groups]
+    known = [*_dotted(schema), *groups]
     for override in parsed:
         key = override.get_key_element().lstrip("+~").split("@")[0]
         if key not in known and "/" not in key:
@@ -129,7 +129,9 @@ def _explain(
         if folder.is_dir() and isinstance(choice, str):
             names = [file.stem for file in folder.glob("*.yaml")]
             if choice not in names:
-                return UserError(f"no '{choice}' among the {group} configs; {nearest(choice, names)}")
+                return UserError(
+                    f"no '{choice}' among the {group} configs; {nearest(choice, names)}"
+                )
     return UserError(str(error))
 
 

@@ -3,8 +3,8 @@
 Every flag is None unless given: defaults live in the config dataclasses.
 """
 
-from collections.abc import Sequence
-from typing import Annotated, Optional
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import typer
 
@@ -14,7 +14,7 @@ from proteinweaver.generation.config import RunConfig, SamplerConfig
 _RUN, _SAMPLER = RunConfig(), SamplerConfig()
 
 Words = Annotated[
-    Optional[list[str]],  # noqa: UP045 - Typer reads it
+    list[str] | None,
     typer.Argument(metavar="[KEY=VALUE]...", help="Any other config key.", show_default=False),
 ]
 Out = Annotated[str | None, typer.Option("--out", "-o", metavar="DIR", help="Run folder.")]
@@ -63,7 +63,7 @@ Format = Annotated[
     str | None, typer.Option("--format", metavar="pdb|cif", help="File format of designs.")
 ]
 Linker = Annotated[
-    Optional[list[str]],  # noqa: UP045 - Typer reads it
+    list[str] | None,
     typer.Option("--linker", metavar="N|N-M", help="Linker length; once, or once a junction."),
 ]
 Order = Annotated[
@@ -79,27 +79,63 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Start afresh in th
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan, write nothing.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors and the last line.")]
 
-#: Sampler flag -> field of `SamplerConfig`.
 _SAMPLER_FIELDS = ("num_steps", "sampler", "grid", "churn", "noise_scale", "step_scale")
+_RUN_FIELDS = ("out", "n", "name", "seed", "device", "weights", "format", "shard")
+_SWITCHES = ("traj", "gly", "overwrite")
 
 
-def sampler_flags(stages: Sequence[str], *values: object) -> dict[str, object]:
-    """Give the values of the sampler flags to every stage of a command.
+def run_flags(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Collect the flags all generating commands share.
+
+    Parameters
+    ----------
+    given : mapping
+        The command's parameters by name.
+
+    Returns
+    -------
+    dict
+        Values by config key, None for those not given.
+    """
+    flags = {field: given.get(field) for field in _RUN_FIELDS}
+    flags |= {switch: True for switch in _SWITCHES if given.get(switch)}
+    return {**flags, "batch_size": batch_size(given["batch_size"])}
+
+
+def sampler_flags(stages: Sequence[str], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the sampler flags to every stage of a command.
 
     Parameters
     ----------
     stages : sequence of str
         Config keys such as ``"domain_sampler"``.
-    *values : object
-        ``--num-steps --sampler --grid --churn --noise-scale --step-scale``, None if not given.
+    given : mapping
+        The command's parameters by name.
 
     Returns
     -------
     dict
-        Values by dotted key.
+        Values by dotted key, None for those not given.
     """
-    pairs = list(zip(_SAMPLER_FIELDS, values, strict=True))
-    return {f"{stage}.{field}": value for stage in stages for field, value in pairs}
+    return {f"{stage}.{field}": given[field] for stage in stages for field in _SAMPLER_FIELDS}
+
+
+def refuse_with_spec(given: Mapping[str, Any]) -> None:
+    """Refuse flags whose values a spec file holds.
+
+    Parameters
+    ----------
+    given : mapping
+        Values by flag, None for those not given.
+
+    Raises
+    ------
+    UserError
+        If one was given.
+    """
+    for flag, value in given.items():
+        if value is not None:
+            raise UserError(f"{flag} does not go with a spec file; write it into the file's jobs")
 
 
 def batch_size(text: str | None) -> int | None:

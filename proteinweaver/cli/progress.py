@@ -1,9 +1,8 @@
-"""What a person sees of a run: a bar on a terminal, one log line per design elsewhere."""
+"""What a person sees of a run: a bar on a terminal, log lines elsewhere."""
 
 import sys
-import time
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -11,35 +10,31 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 if TYPE_CHECKING:
     from proteinweaver.generation.run import RunEvent
 
-__all__ = ["Reporter"]
+__all__ = ["Counter", "Reporter"]
 
 
-class Reporter:
-    """Draw the events of a run; a context manager and the callback of the generating functions.
+class _Bar:
+    """A progress bar where standard error is a terminal, and nothing elsewhere.
 
     Parameters
     ----------
+    label : str
+        What is counted.
     quiet : bool
-        Show nothing but what :meth:`say` is given at the end.
+        Never a bar.
     """
 
-    def __init__(self, quiet: bool = False) -> None:
+    def __init__(self, label: str, quiet: bool) -> None:
         self.quiet = quiet
-        self.console = Console(stderr=True, highlight=False)
+        console = Console(stderr=True, highlight=False)
         self.bar: Progress | None = None
-        self.task: Any = None
-        self.start = time.monotonic()
+        if console.is_terminal and not quiet:
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+            self.bar = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
+            self.task = self.bar.add_task(label, total=None)
 
-    def __enter__(self) -> "Reporter":
-        if not self.quiet and self.console.is_terminal:
-            self.bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeElapsedColumn(),
-                console=self.console,
-                transient=True,
-            )
+    def __enter__(self) -> Self:
+        if self.bar is not None:
             self.bar.start()
         return self
 
@@ -52,17 +47,10 @@ class Reporter:
         if self.bar is not None:
             self.bar.stop()
 
-    def __call__(self, event: "RunEvent") -> None:
-        """Show one event."""
-        if self.quiet:
-            return
+    def move(self, done: int, total: int, label: str) -> None:
+        """Show how far the work is."""
         if self.bar is not None:
-            if self.task is None:
-                self.task = self.bar.add_task("designs", total=event.total)
-            label = event.stage or "designs"
-            self.bar.update(self.task, completed=event.done, total=event.total, description=label)
-        if event.text:
-            self.say(event.text)
+            self.bar.update(self.task, completed=done, total=total, description=label)
 
     def say(self, text: str) -> None:
         """Write one line, above the bar where there is one."""
@@ -70,3 +58,32 @@ class Reporter:
             self.bar.console.print(text, markup=False, soft_wrap=True)
         else:
             print(text, file=sys.stderr, flush=True)
+
+
+class Reporter(_Bar):
+    """Show a generating run; the callback of the generating functions, and a context manager.
+
+    Parameters
+    ----------
+    quiet : bool
+        Show nothing.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        super().__init__("designs", quiet)
+
+    def __call__(self, event: "RunEvent") -> None:
+        """Show one event."""
+        self.move(event.done, event.total, event.stage or "designs")
+        if event.text and not self.quiet:
+            self.say(event.text)
+
+
+class Counter(_Bar):
+    """Show work on many files; called with the numbers done, of all, and failed."""
+
+    def __call__(self, done: int, total: int, failed: int) -> None:
+        """Show one step: every one on a bar, every tenth part of the work elsewhere."""
+        self.move(done, total, f"files ({failed} failed)" if failed else "files")
+        if self.bar is None and not self.quiet and done * 10 // total > (done - 1) * 10 // total:
+            self.say(f"{done} of {total} files, {failed} failed")

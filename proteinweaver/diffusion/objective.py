@@ -104,7 +104,7 @@ def denoising_losses(
         + weights.rot * loss_rot
         + weights.backbone * loss_backbone
         + weights.local * loss_local
-        + weights.intermediate * len(middle) * intermediate
+        + weights.intermediate * len(net.blocks) * intermediate
     )
     return {
         "total": total,

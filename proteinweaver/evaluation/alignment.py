@@ -1,11 +1,13 @@
-"""TM-score of structures without a known correspondence: a structural alignment by dynamic programming.
+"""TM-score of structures without a known correspondence, by structural alignment.
 
-The method is TM-align's: start from several superpositions, score every pair of residues by ``1 / (1 + (d_ij / d0)^2)``,
-find the sequential alignment of highest score by dynamic programming, superpose on it, and repeat. All pairs of a batch and
-all their starts advance together, so a set of some hundred pairs takes seconds.
+The method is TM-align's: start from several superpositions, score every pair of residues by
+``1 / (1 + (d_ij / d0)^2)``, find the sequential alignment of highest score by dynamic programming,
+superpose on it, and repeat. All pairs of a batch and all their starts advance together, so a set
+of some hundred pairs takes seconds.
 
-Starts are (a) gapless shifts of one chain along the other and (b) superpositions of 20-residue fragments, spread over
-both chains, ranked by how many residues find a partner nearby.
+Starts are (a) gapless shifts of one chain along the other, (b) superpositions of 20-residue
+fragments under which most residues find a partner nearby, and (c) those under which most residues
+meet the partner that the gapless shift of the fragments gives them (long helices).
 
 References
 ----------
@@ -17,6 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from proteinweaver.evaluation.dynamic import align_sequentially
 from proteinweaver.evaluation.superposition import move, superpose
 from proteinweaver.evaluation.tm import search_superposition, tm_d0
 
@@ -27,10 +30,10 @@ IntArray = NDArray[np.int64]
 
 _FRAGMENT = 20
 _STRIDE = 7
-_STARTS = {"shift": 2, "fragment": 4, "diagonal": 6}
-_KEPT = (6, 3)  # starts of a pair that go on after each of the first rounds
+_STARTS = {"shift": 1, "fragment": 3, "diagonal": 5}
+_KEPT = (5, 2)  # starts of a pair that go on after each of the first rounds
 _ROUNDS = 6
-_CHUNK_CELLS = 40_000_000  # most cells of one array of pairwise scores
+_CHUNK_CELLS = 4_000_000  # most cells of one array of pairwise scores
 
 
 def tm_align(x: ArrayLike, y: ArrayLike) -> tuple[float, float]:
@@ -153,12 +156,11 @@ class _Chunk:
 
     def _starts(self, a: FloatArray, b: FloatArray, d0: float) -> tuple[FloatArray, FloatArray]:
         """Superpositions to begin with: the best gapless shifts and fragment pairs."""
-        rot, trans, shift = _shift_superpositions(a, b)
+        rot, trans = _shift_superpositions(a, b)
         chosen = _best(_nearby(a, b, rot, trans, d0), _STARTS["shift"])
         rots, transs = [rot[chosen]], [trans[chosen]]
-        rot, trans, shift = _fragment_superpositions(a, b)
-        few = slice(None, None, _STRIDE)
-        near = _best(_nearby(a, b, rot[few], trans[few], d0), _STARTS["fragment"]) * _STRIDE
+        rot, trans, shift, few = _fragment_superpositions(a, b)
+        near = few[_best(_nearby(a, b, rot[few], trans[few], d0), _STARTS["fragment"])]
         along = _along(a, b, rot, trans, shift, d0)
         along[near] = -1.0
         chosen = np.concatenate((near, _best(along, _STARTS["diagonal"])))
@@ -174,13 +176,14 @@ class _Chunk:
         match: IntArray,
         levels: int = 1,
     ) -> tuple[FloatArray, FloatArray]:
-        """One round: align under the motion, superpose on the alignment; record what is better in place."""
+        """Align under the motion, superpose on the alignment; record in place what is better."""
         d0 = self.d0[owner]
-        score = 1.0 / (1.0 + _squares(self.x[owner], self.y[owner], rot, trans) / (d0**2)[:, None, None])
+        square = _squares(self.x[owner], self.y[owner], rot, trans)
+        score = 1.0 / (1.0 + square / (d0**2).astype(np.float32)[:, None, None])
         for k, pair in enumerate(owner):
             score[k, self.length[pair, 0] :] = -10.0
             score[k, :, self.length[pair, 1] :] = -10.0
-        new = _align(score, gap)
+        new = align_sequentially(score, gap)
         valid = new >= 0
         enough = valid.sum(axis=1) >= 3
         valid[~enough] = False
@@ -218,7 +221,9 @@ def _top(owner: IntArray, value: FloatArray, number: int) -> IntArray:
     return order[place < number]
 
 
-def _squares(x: FloatArray, y: FloatArray, rot: FloatArray, trans: FloatArray) -> NDArray[np.float32]:
+def _squares(
+    x: FloatArray, y: FloatArray, rot: FloatArray, trans: FloatArray
+) -> NDArray[np.float32]:
     """Squared distances of moved ``x`` to ``y``, shape=(B, n, m), float32."""
     a = move(x, rot, trans)
     centre = y.mean(axis=-2, keepdims=True)
@@ -233,36 +238,33 @@ def _squares(x: FloatArray, y: FloatArray, rot: FloatArray, trans: FloatArray) -
 def _partners(
     a: FloatArray, b: FloatArray, shift: IntArray
 ) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Residues of ``b`` that residues of ``a`` meet under gapless shifts, and which of them exist."""
+    """Residues of ``b`` that those of ``a`` meet under gapless shifts, and which of them exist."""
     partner = np.arange(len(a))[None] + shift[:, None]
     inside = (partner >= 0) & (partner < len(b))
     return b[np.clip(partner, 0, len(b) - 1)], inside
 
 
-def _shift_superpositions(
-    a: FloatArray, b: FloatArray
-) -> tuple[FloatArray, FloatArray, IntArray]:
+def _shift_superpositions(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Motions that superpose all residues which overlap under a gapless shift of the chains."""
     least = max(5, min(len(a), len(b)) // 2)
     shift = np.arange(least - len(a), len(b) - least + 1)
     shift = shift[:: max(1, len(shift) // 40)]
     target, inside = _partners(a, b, shift)
-    return *superpose(a[None], target, inside), shift
+    return superpose(a[None], target, inside)
 
 
 def _fragment_superpositions(
     a: FloatArray, b: FloatArray
-) -> tuple[FloatArray, FloatArray, IntArray]:
-    """Motions that superpose fragments of both chains, and the shift each implies."""
+) -> tuple[FloatArray, FloatArray, IntArray, IntArray]:
+    """Motions that superpose fragments of both chains, their shifts, a sparse choice."""
     size = min(_FRAGMENT, len(a), len(b))
-
     number = max(1, round((len(a) - size) / _STRIDE)) + 1
     starts = np.linspace(0, len(a) - size, number).round().astype(np.int64)
-    # every shift of a helix by one residue turns it by 100 degrees, so the other chain is not skipped through
+    # a shift by one residue turns a helix by 100 degrees, so the other chain is not skipped
     one, two = (part.ravel() for part in np.meshgrid(starts, np.arange(len(b) - size + 1)))
     window = np.arange(size)
     rot, trans = superpose(a[one[:, None] + window], b[two[:, None] + window])
-    return rot, trans, two - one
+    return rot, trans, two - one, np.flatnonzero(two % _STRIDE == 0)
 
 
 def _nearby(
@@ -285,73 +287,3 @@ def _along(
 def _best(value: FloatArray, number: int) -> IntArray:
     """Positions of the highest values."""
     return np.argsort(-value, kind="stable")[:number]
-
-
-def _align(score: NDArray[np.float32], gap: float) -> IntArray:
-    """Best sequential alignments; opening a gap costs ``gap``, widening it and ends cost nothing.
-
-    Parameters
-    ----------
-    score : ndarray, dtype=float32, shape=(B, n, m)
-        Score of matching i with j.
-    gap : float
-        Cost of a gap.
-
-    Returns
-    -------
-    ndarray, dtype=int64, shape=(B, n)
-        Partner of every row, -1 for none.
-
-    Notes
-    -----
-    Every state remembers the last matched cell it came from, so tracing back hops from match to match.
-    Row by row: M(i, j) = s(i, j) + max(0, V(i-1, j-1)); X(i, j) = max(X(i-1, j), max(M, Y)(i-1, j) - gap);
-    Y(i, j) = max over j' < j of max(M, X)(i, j') - gap; V = max(M, X, Y).
-    """
-    batch, rows, columns = score.shape
-    low = np.float32(-1e6)
-    column = np.arange(columns)
-    pointer = np.full((batch, rows, columns), -1, dtype=np.int32)
-    value = np.full((batch, columns), low, dtype=np.float32)
-    source = np.full((batch, columns), -1, dtype=np.int32)
-    skip, skip_source = value.copy(), source.copy()
-    not_skip, not_skip_source = value.copy(), source.copy()
-    best, best_cell = np.full(batch, low, dtype=np.float32), np.zeros(batch, dtype=np.int64)
-    for i in range(rows):
-        # V(i-1, j-1), or a fresh start where that is not positive
-        diagonal = np.zeros_like(value)
-        diagonal[:, 1:] = np.maximum(value[:, :-1], 0.0)
-        pointer[:, i, 1:] = np.where(value[:, :-1] > 0, source[:, :-1], -1)
-        match = score[:, i] + diagonal
-        cell = (i * columns + column).astype(np.int32)[None]
-        opened = not_skip - gap
-        longer = skip >= opened
-        skip = np.where(longer, skip, opened)
-        skip_source = np.where(longer, skip_source, not_skip_source)
-        is_match = match >= skip
-        left = np.where(is_match, match, skip)
-        left_source = np.where(is_match, cell, skip_source)
-        running = np.maximum.accumulate(left, axis=1)
-        place = np.maximum.accumulate(np.where(left >= running, column, 0), axis=1)
-        across, across_source = np.full_like(left, low), np.full_like(left_source, -1)
-        across[:, 1:] = running[:, :-1] - gap
-        across_source[:, 1:] = np.take_along_axis(left_source, place[:, :-1], axis=1)
-        is_match = match >= across
-        not_skip = np.where(is_match, match, across)
-        not_skip_source = np.where(is_match, cell, across_source)
-        from_skip = skip > not_skip
-        value = np.where(from_skip, skip, not_skip)
-        source = np.where(from_skip, skip_source, not_skip_source)
-        at = match.argmax(axis=1)
-        top = match[np.arange(batch), at]
-        better = top > best
-        best = np.where(better, top, best)
-        best_cell = np.where(better, i * columns + at, best_cell)
-    partner = np.full((batch, rows), -1, dtype=np.int64)
-    flat = pointer.reshape(batch, -1)
-    here = best_cell.copy()
-    while np.any(here >= 0):
-        on = np.flatnonzero(here >= 0)
-        partner[on, here[on] // columns] = here[on] % columns
-        here[on] = flat[on, here[on]]
-    return partner

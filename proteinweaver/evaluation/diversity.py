@@ -1,9 +1,10 @@
 """How much the designs of a set resemble each other: mean pairwise TM-score.
 
-Each pair is aligned (`proteinweaver.evaluation.alignment`) and scored by the mean of its two TM-scores, one normalised by
-either length; so sets of mixed lengths need no rule of their own. With ``aligned=False`` residues correspond by position,
-which needs equal lengths; that number is much lower (0.20 against 0.35 for ten RFdiffusion designs), for a shared fold that is
-shifted by a few residues does not count. Large sets are judged by a random sample of their pairs.
+Each pair is aligned (`proteinweaver.evaluation.alignment`) and scored by the mean of its two
+TM-scores, one normalised by either length; so sets of mixed lengths need no rule of their own.
+With ``aligned=False`` residues correspond by position, which needs equal lengths; that number is
+much lower (0.20 against 0.35 for ten RFdiffusion designs), for a shared fold that is shifted by a
+few residues does not count. Large sets are judged by a random sample of their pairs.
 
 References
 ----------
@@ -54,7 +55,8 @@ def mean_pairwise_tm(
         chosen = np.random.default_rng(seed).choice(len(first), size=max_pairs, replace=False)
         chosen.sort()
         first, second = first[chosen], second[chosen]
-    pairs = [(np.asarray(chains[i]), np.asarray(chains[j])) for i, j in zip(first, second, strict=True)]
+    arrays = [np.asarray(chain) for chain in chains]
+    pairs = [(arrays[i], arrays[j]) for i, j in zip(first, second, strict=True)]
     if aligned:
         values = tm_align_pairs(pairs).mean(axis=1) if pairs else np.zeros(0)
     else:

@@ -1,8 +1,9 @@
 """Geometry of one backbone: the columns by which natives, designs and wrecks differ.
 
-Local geometry alone says nothing about quality: native nine-residue fragments glued at random match natives on every
-bond, angle, Ramachandran and helix or strand figure. They fail on radius of gyration, long-range hydrogen bonds,
-long-range contacts and clashes, so those belong in the same row.
+Local geometry alone says nothing about quality: native nine-residue fragments glued at random
+match natives on every bond, angle, Ramachandran and helix or strand figure. They fail on radius of
+gyration, long-range hydrogen bonds, long-range contacts and clashes, so those belong in the same
+row.
 
 All lengths in angstrom, all angles in radians; coordinates ``[L, 4, 3]`` in the order N, CA, C, O.
 """
@@ -44,7 +45,9 @@ _LONG_RANGE_BOND = 5
 
 @dataclass(frozen=True)
 class ChainMetrics:
-    """What one backbone looks like; shares are of residues or links, from 0 to 1. NaN where nothing can be counted.
+    """What one backbone looks like.
+
+    Shares are of residues or links, from 0 to 1; NaN where nothing can be counted.
 
     Parameters
     ----------
@@ -71,7 +74,8 @@ class ChainMetrics:
     rg_ratio : float
         Radius of gyration of the CA over 2.2 L^0.38 A.
     hb, hb_long : float
-        Residues whose NH donates a backbone hydrogen bond, and one over more than 5 residues, per residue.
+        Residues whose NH donates a backbone hydrogen bond, and one over more than 5 residues, per
+        residue.
     contacts_long : float
         CA pairs closer than 8 A, 12 or more residues apart, per residue.
     """
@@ -96,7 +100,7 @@ class ChainMetrics:
 
 
 def squared_distances(x: ArrayLike, y: ArrayLike) -> FloatArray:
-    """Squared distances between two point sets, centred first so that nothing cancels.
+    """Compute squared distances, centred first so that nothing cancels.
 
     Parameters
     ----------
@@ -117,7 +121,7 @@ def squared_distances(x: ArrayLike, y: ArrayLike) -> FloatArray:
 
 
 def radius_of_gyration_ratio(ca: ArrayLike) -> float:
-    """Radius of gyration over that of a compact native chain of the same length, 2.2 L^0.38 A.
+    """Compare the radius of gyration with a compact native chain's, 2.2 L^0.38 A.
 
     Parameters
     ----------
@@ -149,8 +153,8 @@ def chain_metrics(coord: ArrayLike, break_after: ArrayLike | None = None) -> Cha
     coord : array_like, shape=(L, 4, 3)
         N, CA, C, O in angstrom, finite.
     break_after : array_like, dtype=bool, shape=(L,), optional
-        True where the next residue is known not to be bonded (missing residues): links there are not judged.
-        Default: nowhere.
+        True where the next residue is known not to be bonded (missing residues): links there are
+        not judged. Default: nowhere.
 
     Returns
     -------

@@ -1,12 +1,12 @@
 """Backbone hydrogen bonds by the electrostatic energy of DSSP, guarded by distances.
 
-The amide hydrogen is placed 1 angstrom from N, opposite the C=O of the residue before. The energy of donor i and
-acceptor j,
+The amide hydrogen is placed 1 angstrom from N, opposite the C=O of the residue before. The energy
+of donor i and acceptor j,
 
     E = 27.888 (1 / r_ON + 1 / r_CH - 1 / r_OH - 1 / r_CN)  kcal/mol,
 
-counts below -0.5. The energy alone is fooled by overlapping atoms, so a bond must also have 2.4 < N..O < 3.8,
-1.4 < H..O < 2.9 and N..C > 2.9 angstrom.
+counts below -0.5. The energy alone is fooled by overlapping atoms, so a bond must also have 2.4 <
+N..O < 3.8, 1.4 < H..O < 2.9 and N..C > 2.9 angstrom.
 
 References
 ----------
@@ -18,14 +18,13 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["hydrogen_bonds"]
 
-_FACTOR = 332.0 * 0.42 * 0.20  # kcal A / mol: Coulomb constant and the partial charges of CO and NH
+# kcal A / mol: Coulomb constant and the partial charges of CO and NH
+_FACTOR = 332.0 * 0.42 * 0.20
 _NH = 1.0
 _CUTOFF = -0.5
 
 
-def hydrogen_bonds(
-    coord: ArrayLike, break_after: ArrayLike | None = None
-) -> NDArray[np.int64]:
+def hydrogen_bonds(coord: ArrayLike, break_after: ArrayLike | None = None) -> NDArray[np.int64]:
     """Best acceptor of every backbone amide.
 
     Parameters
@@ -33,12 +32,14 @@ def hydrogen_bonds(
     coord : array_like, shape=(L, 4, 3)
         N, CA, C, O in angstrom.
     break_after : array_like, dtype=bool, shape=(L,), optional
-        True where the next residue is not bonded (that one has no placed hydrogen). Default: nowhere.
+        True where the next residue is not bonded (that one has no placed hydrogen). Default:
+        nowhere.
 
     Returns
     -------
     ndarray, dtype=int64, shape=(L,)
-        Residue whose C=O accepts the hydrogen bond of residue i, -1 for none. Neighbours in sequence never count.
+        Residue whose C=O accepts the hydrogen bond of residue i, -1 for none. Neighbours in
+        sequence never count.
 
     References
     ----------

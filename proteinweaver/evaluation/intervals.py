@@ -1,7 +1,8 @@
 """Intervals for the numbers of a table: bootstrap for means and medians, Wilson for shares.
 
-A share of 64 out of 64 has a bootstrap interval of zero width, which is false confidence; its Wilson interval is 0.94-1.
-A mean over all pairs of n designs has only n independent parts, so designs are drawn, not pairs.
+A share of 64 out of 64 has a bootstrap interval of zero width, which is false confidence; its
+Wilson interval is 0.94-1. A mean over all pairs of n designs has only n independent parts, so
+designs are drawn, not pairs.
 
 References
 ----------

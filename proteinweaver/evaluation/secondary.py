@@ -1,7 +1,7 @@
 """Helix, strand, coil from CA positions (P-SEA), and what they amount to.
 
-P-SEA reads distances and angles of the CA trace alone; it calls more coil on natives than DSSP does
-(0.32/0.14/0.54 against 0.38/0.22/0.40 for helix, strand and coil of the same chains).
+P-SEA reads distances and angles of the CA trace alone; it calls more coil on natives than DSSP
+does (0.32/0.14/0.54 against 0.38/0.22/0.40 for helix, strand and coil of the same chains).
 
 References
 ----------
@@ -16,9 +16,7 @@ from proteinweaver.evaluation.torsions import ca_torsions
 __all__ = ["helix_handedness", "secondary_structure"]
 
 
-def secondary_structure(
-    ca: ArrayLike, break_after: ArrayLike | None = None
-) -> NDArray[np.str_]:
+def secondary_structure(ca: ArrayLike, break_after: ArrayLike | None = None) -> NDArray[np.str_]:
     """P-SEA secondary structure.
 
     Parameters
@@ -51,7 +49,8 @@ def helix_handedness(ca: ArrayLike, sse: ArrayLike) -> float:
     Returns
     -------
     float
-        Share of four consecutive helical CA with a positive torsion; NaN without any. Natives: 0.995.
+        Share of four consecutive helical CA with a positive torsion; NaN without any. Natives:
+        0.995.
     """
     helix = np.asarray(sse) == "a"
     if len(helix) < 4:

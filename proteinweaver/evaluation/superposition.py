@@ -1,9 +1,9 @@
 """Rigid superposition of point sets (Kabsch), batched, with weights.
 
 The motion of ``x`` onto ``y`` is the proper rotation ``rot`` and the shift ``trans`` that minimise
-``sum_i w_i |rot x_i + trans - y_i|^2``. With ``U S V^T`` the singular value decomposition of the weighted
-covariance ``sum_i w_i (y_i - y_mean) (x_i - x_mean)^T``, ``rot = U diag(1, 1, det(U V^T)) V^T``:
-a mirror image is never allowed.
+``sum_i w_i |rot x_i + trans - y_i|^2``. With ``U S V^T`` the singular value decomposition of the
+weighted covariance ``sum_i w_i (y_i - y_mean) (x_i - x_mean)^T``, ``rot = U D V^T``
+with ``D = diag(1, 1, det(U V^T))``: a mirror image is never allowed.
 
 References
 ----------
@@ -107,7 +107,8 @@ def rmsd(x: ArrayLike, y: ArrayLike) -> FloatArray:
 def is_mirrored(x: ArrayLike, y: ArrayLike) -> bool:
     """Tell whether ``x`` looks more like the mirror image of ``y`` than like ``y`` itself.
 
-    A distance map does not know its own handedness, so a piece that was built from one alone must be asked.
+    A distance map does not know its own handedness, so a piece that was built from one alone must
+    be asked.
 
     Parameters
     ----------

@@ -2,11 +2,13 @@
 
 For a superposition that leaves residue i at distance d_i,
 
-    TM = max over superpositions of (1 / L) sum_i 1 / (1 + (d_i / d0)^2),   d0 = 1.24 (L - 15)^(1/3) - 1.8,
+    TM = max over superpositions of (1 / L) sum_i 1 / (1 + (d_i / d0)^2),
+    d0 = 1.24 (L - 15)^(1/3) - 1.8,
 
-with L the length of the reference. The maximum is sought as Zhang and Skolnick do: superpose fragments of length L, L/2,
-L/4, ..., keep the residues that came close, superpose on those, and repeat until the set no longer changes.
-For structures without a known correspondence see `proteinweaver.evaluation.alignment`.
+with L the length of the reference. The maximum is sought as Zhang and Skolnick do: superpose
+fragments of length L, L/2, L/4, ..., keep the residues that came close, superpose on those, and
+repeat until the set no longer changes. For structures without a known correspondence see
+`proteinweaver.evaluation.alignment`.
 
 References
 ----------
@@ -96,12 +98,12 @@ def search_superposition(
     rank = np.cumsum(valid, axis=1) - 1
     weights, owner = [], []
     seeds_of: dict[int, list[tuple[int, int]]] = {}
-    for item, number in enumerate(valid.sum(axis=1).tolist()):
+    for row, number in enumerate(valid.sum(axis=1).tolist()):
         if number not in seeds_of:
             seeds_of[number] = _fragments(number, levels, step)
         for start, size in seeds_of[number]:
-            weights.append(valid[item] & (rank[item] >= start) & (rank[item] < start + size))
-            owner.append(item)
+            weights.append(valid[row] & (rank[row] >= start) & (rank[row] < start + size))
+            owner.append(row)
     keep = np.array(weights)
     own = np.array(owner)
     best = np.full(batch, -1.0)
@@ -173,8 +175,8 @@ def tm_after_superposing(
 ) -> float:
     """TM-score of one part after superposing another.
 
-    Measures how well the relative pose of two parts is kept: superpose ``x`` on ``y`` by the residues ``on``, then score the
-    residues ``over`` without moving them again.
+    Measures how well the relative pose of two parts is kept: superpose ``x`` on ``y`` by the
+    residues ``on``, then score the residues ``over`` without moving them again.
 
     Parameters
     ----------

@@ -1,13 +1,14 @@
 """Backbone torsions, and how often nature visits them.
 
-phi(i) turns about N-CA (C of the residue before, N, CA, C), psi(i) about CA-C (N, CA, C, N of the residue after) and
-omega(i) about the peptide bond that leaves residue i (CA, C, N, CA). The Ramachandran density is the Top8000 set's, general
-residues, on a grid of 2 x 2 degrees normalised to a maximum of 1; 0.02 is its customary outer contour. The grid ships with
-the package as ``rama8000_general.npz`` (rlabduke/reference_data, CC-BY 4.0, Richardson Laboratory).
+phi(i) turns about N-CA (C of the residue before, N, CA, C), psi(i) about CA-C (N, CA, C, N of the
+residue after) and omega(i) about the peptide bond that leaves residue i (CA, C, N, CA). The
+Ramachandran density is the Top8000 set's, general residues, on a grid of 2 x 2 degrees normalised
+to a maximum of 1; 0.02 is its customary outer contour. The grid ships with the package as
+``rama8000_general.npz`` (rlabduke/reference_data, CC-BY 4.0, Richardson Laboratory).
 
 References
 ----------
-IUPAC-IUB 1970, Biochemistry 9, 3471 (signs); Lovell et al. 2003, Proteins 50, 437 (density and contour).
+IUPAC-IUB 1970, Biochemistry 9, 3471 (signs); Lovell et al. 2003, Proteins 50, 437 (contour).
 """
 
 from functools import cache
@@ -25,7 +26,7 @@ RAMA_ALLOWED = 0.02
 
 
 def dihedral(a: ArrayLike, b: ArrayLike, c: ArrayLike, d: ArrayLike) -> FloatArray:
-    """Torsion angles of point quadruples.
+    """Compute the torsion angles of point quadruples.
 
     Parameters
     ----------
@@ -48,7 +49,7 @@ def dihedral(a: ArrayLike, b: ArrayLike, c: ArrayLike, d: ArrayLike) -> FloatArr
 def backbone_torsions(
     coord: ArrayLike, break_after: ArrayLike | None = None
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Torsions phi, psi and omega of a chain.
+    """Compute the torsions phi, psi and omega of a chain.
 
     Parameters
     ----------
@@ -77,7 +78,9 @@ def backbone_torsions(
 
 
 def ca_torsions(ca: ArrayLike) -> FloatArray:
-    """Torsions of four consecutive CA: +50 degrees in a right-handed alpha helix, -50 in its mirror image.
+    """Compute the torsions of four consecutive CA.
+
+    About +50 degrees in a right-handed alpha helix, -50 in its mirror image.
 
     Parameters
     ----------
@@ -103,7 +106,7 @@ def _grid() -> NDArray[np.float32]:
 
 
 def rama_density(phi: ArrayLike, psi: ArrayLike) -> FloatArray:
-    """Top8000 density of general residues in the grid cell of (phi, psi).
+    """Look up the Top8000 density of general residues in the grid cell of (phi, psi).
 
     Parameters
     ----------

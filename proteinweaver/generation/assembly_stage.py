@@ -12,18 +12,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from samplers.noise import NoiseKey
 
 from proteinweaver.evaluation.superposition import move, rmsd, superpose
 from proteinweaver.generation.batching import groups
 from proteinweaver.generation.condition import Piece, condition_for, stack_conditions
-from proteinweaver.generation.domain_stage import trajectory_of
+from proteinweaver.generation.domain_stage import finite_rows, trajectory_of
 from proteinweaver.generation.model import LoadedModel
 from proteinweaver.generation.results import Trajectory
 from proteinweaver.generation.sampling import Sampling, sample_backbones
 from proteinweaver.io.spec import Mode
 from proteinweaver.nets.condition import Condition
 from proteinweaver.structure.closure import close_backbone
+from samplers.noise import NoiseKey
 
 __all__ = ["Assembly", "AssemblyRequest", "Inside", "assemble_domains"]
 
@@ -180,8 +180,9 @@ def assemble_domains(
         coord = drawn.coord.clone()
         for row, request in enumerate(chosen):
             _lay_rigid(coord[row], request)
-        if close and bool(torch.isfinite(coord[condition.mask]).all()):
-            coord = _close(coord, condition, chosen)
+        sound = finite_rows(coord, condition.mask)
+        if close and bool(sound.any()):
+            coord[sound] = _close(coord, condition, chosen, sound)
         seconds = drawn.seconds + time.perf_counter() - start
         for row, (k, request) in enumerate(zip(batch, chosen, strict=True)):
             final = coord[row, : request.length].numpy().copy()
@@ -210,15 +211,21 @@ def _lay_rigid(coord: torch.Tensor, request: AssemblyRequest) -> None:
 
 
 def _close(
-    coord: torch.Tensor, condition: Condition, requests: Sequence[AssemblyRequest]
+    coord: torch.Tensor,
+    condition: Condition,
+    requests: Sequence[AssemblyRequest],
+    sound: torch.Tensor,
 ) -> torch.Tensor:
+    """Close the sound items of a batch."""
     shape = condition.mask.shape
     piece = torch.full(shape, -1)
     bonded = torch.ones(shape, dtype=torch.bool)
     for row, request in enumerate(requests):
         piece[row, : request.length] = torch.as_tensor(request.rigid)
         bonded[row, : request.length] = torch.as_tensor(request.bonded)
-    return close_backbone(coord, condition.mask, piece, bonded=bonded).coord
+    return close_backbone(
+        coord[sound], condition.mask[sound], piece[sound], bonded=bonded[sound]
+    ).coord
 
 
 def _drift(coord: NDArray[np.float32], inside: Inside) -> float:

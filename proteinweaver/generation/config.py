@@ -11,20 +11,15 @@ from typing import Literal
 
 from proteinweaver.errors import UserError
 from proteinweaver.io.run_folder import Shard
-from proteinweaver.io.spec import DomainSpec, JobSpec, Mode, read_spec
+from proteinweaver.io.spec import DomainSpec, Fold, JobSpec, Mode, read_spec
 
 __all__ = [
-    "DEFAULT_LINKER",
     "AssembleConfig",
     "DesignConfig",
     "GenerateConfig",
     "RunConfig",
     "SamplerConfig",
 ]
-
-#: Bounds of a linker's length where the job names none.
-DEFAULT_LINKER = (6, 20)
-
 
 @dataclass(frozen=True)
 class SamplerConfig:
@@ -141,6 +136,12 @@ class GenerateConfig(RunConfig):
     ----------
     length : int
         Residues of every domain.
+    blueprint : str
+        Secondary structure, such as ``"L3H14L3E6"``; instead of the length and of drawing one.
+    fold : {"", "alpha", "beta", "mixed"}
+        Class of the blueprints that are drawn; empty: as natives have it.
+    loop_tilt : float
+        Makes loops of drawn blueprints shorter; 0 is native.
     domain_sampler : SamplerConfig
         How they are sampled.
     domain_candidates : int
@@ -148,6 +149,9 @@ class GenerateConfig(RunConfig):
     """
 
     length: int = 100
+    blueprint: str = ""
+    fold: Fold = ""
+    loop_tilt: float = 0.0
     domain_sampler: SamplerConfig = field(default_factory=SamplerConfig)
     domain_candidates: int = 1
 
@@ -159,8 +163,10 @@ class GenerateConfig(RunConfig):
 
     def jobs(self) -> tuple[JobSpec, ...]:
         """Return the one job of this request."""
-        name = self.name or f"domain{self.length}"
-        return (JobSpec(name=name, length=self.length, domains=1, n=self.n, seed=self.seed),)
+        name = self.name or ("blueprint" if self.blueprint else f"domain{self.length}")
+        length = None if self.blueprint else self.length
+        domain = DomainSpec(blueprint=self.blueprint, fold=self.fold)
+        return (JobSpec(name=name, length=length, domains=(domain,), n=self.n, seed=self.seed),)
 
 
 @dataclass(frozen=True)
@@ -233,6 +239,10 @@ class DesignConfig(RunConfig):
         Lengths or ranges: one for all junctions or one each; empty for the default.
     order : str
         ``"fixed"``, ``"any"`` or positions such as ``"2,1"``.
+    fold : {"", "alpha", "beta", "mixed"}
+        Class of the domains' blueprints; empty: as natives have it.
+    loop_tilt : float
+        Makes loops of drawn blueprints shorter; 0 is native.
     domain_sampler, assembler_sampler : SamplerConfig
         How the two stages are sampled.
     domain_candidates : int
@@ -244,6 +254,8 @@ class DesignConfig(RunConfig):
     domains: int = 2
     linker: tuple[str | int, ...] = ()
     order: str = "fixed"
+    fold: Fold = ""
+    loop_tilt: float = 0.0
     domain_sampler: SamplerConfig = field(default_factory=SamplerConfig)
     assembler_sampler: SamplerConfig = field(default_factory=SamplerConfig)
     domain_candidates: int = 1
@@ -262,11 +274,12 @@ class DesignConfig(RunConfig):
         """Return the job of the flags, or those of the spec with the run's seed."""
         if self.spec:
             return read_spec(self.spec)
+        generated = (DomainSpec(fold=self.fold),) * self.domains if self.fold else self.domains
         return (
             JobSpec(
                 name=self.name or f"d{self.domains}x{self.length}",
                 length=self.length,
-                domains=self.domains,
+                domains=generated,
                 linkers=self.linker,
                 order=self.order,
                 n=self.n,

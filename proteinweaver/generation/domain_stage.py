@@ -5,13 +5,13 @@ natives; the ideal insides of its elements are the pieces of a spliced map, and 
 weaves them into a fold.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from samplers.noise import NoiseKey, derive_seed
 
 from proteinweaver.domains.blueprint import draw_blueprint
 from proteinweaver.generation.batching import groups
@@ -23,9 +23,11 @@ from proteinweaver.generation.condition import (
 from proteinweaver.generation.model import LoadedModel
 from proteinweaver.generation.results import Trajectory
 from proteinweaver.generation.sampling import SampledBatch, Sampling, sample_backbones
+from proteinweaver.io.spec import Fold
 from proteinweaver.structure.closure import close_backbone
+from samplers.noise import NoiseKey, derive_seed
 
-__all__ = ["DomainRequest", "DomainSample", "sample_domains", "trajectory_of"]
+__all__ = ["DomainRequest", "DomainSample", "finite_rows", "sample_domains", "trajectory_of"]
 
 
 @dataclass(frozen=True)
@@ -37,18 +39,28 @@ class DomainRequest:
     length : int
         Residues.
     key : NoiseKey
-        Address of its noise; also decides its blueprint.
+        Address of its noise, and of the draw of its blueprint.
+    blueprint : str, optional
+        Secondary structure to ask for, `length` letters HEL; empty: drawn.
+    fold : {"", "alpha", "beta", "mixed"}, optional
+        Class of a blueprint to draw; empty: as natives have it.
+    loop_tilt : float, optional
+        Makes loops of a blueprint to draw shorter.
     """
 
     length: int
     key: NoiseKey
+    blueprint: str = ""
+    fold: Fold = ""
+    loop_tilt: float = 0.0
 
-    @property
-    def blueprint(self) -> str:
-        """Secondary structure to ask for, letters HEL, `length` long."""
+    def drawn_blueprint(self) -> str:
+        """Return the blueprint, drawn if none is given."""
+        if self.blueprint:
+            return self.blueprint
         key = self.key
         seed = derive_seed(key.seed, key.job, key.index, key.stage, "blueprint")
-        return draw_blueprint(self.length, seed)
+        return draw_blueprint(self.length, seed, fold=self.fold or None, loop_tilt=self.loop_tilt)
 
 
 @dataclass(frozen=True)
@@ -112,7 +124,7 @@ def sample_domains(
     """
     samples: dict[int, DomainSample] = {}
     for batch in groups([request.length for request in requests], batch_size, model.device):
-        blueprints = [requests[k].blueprint for k in batch]
+        blueprints = [requests[k].drawn_blueprint() for k in batch]
         condition = stack_conditions(
             [condition_for(len(text), pieces_of_blueprint(text), text) for text in blueprints]
         )
@@ -120,10 +132,12 @@ def sample_domains(
         drawn = sample_backbones(
             model, condition.to(model.device), keys, sampling, trajectory=trajectory
         )
-        coord, seconds = drawn.coord, drawn.seconds
-        if close and bool(torch.isfinite(coord[condition.mask]).all()):
-            closed = close_backbone(coord, condition.mask)
-            coord, seconds = closed.coord, seconds + closed.seconds
+        start = time.perf_counter()
+        coord = drawn.coord.clone()
+        sound = finite_rows(coord, condition.mask)
+        if close and bool(sound.any()):
+            coord[sound] = close_backbone(coord[sound], condition.mask[sound]).coord
+        seconds = drawn.seconds + time.perf_counter() - start
         for row, k in enumerate(batch):
             samples[k] = DomainSample(
                 coord[row, : requests[k].length].numpy().copy(),
@@ -135,6 +149,23 @@ def sample_domains(
         if on_batch is not None:
             on_batch(len(batch))
     return [samples[k] for k in range(len(requests))]
+
+
+def finite_rows(coord: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Tell which items of a padded batch have only finite coordinates.
+
+    Parameters
+    ----------
+    coord : Tensor, shape=(B, L, 4, 3)
+        Angstrom.
+    mask : Tensor, dtype=bool, shape=(B, L)
+        True for residues.
+
+    Returns
+    -------
+    Tensor, dtype=bool, shape=(B,)
+    """
+    return (torch.isfinite(coord).all(-1).all(-1) | ~mask).all(-1)
 
 
 def trajectory_of(drawn: SampledBatch, row: int, length: int) -> Trajectory:

@@ -6,22 +6,21 @@ noise keyed by (seed, job, index), so that a plan depends on nothing else in the
 """
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from samplers.noise import derive_seed
 
-from proteinweaver.domains.plan import MIN_DOMAIN, split_length
+from proteinweaver.domains.blueprint import parse_blueprint
+from proteinweaver.domains.plan import DEFAULT_LINKER, split_length
 from proteinweaver.errors import UserError
-from proteinweaver.generation.config import DEFAULT_LINKER, RunConfig
+from proteinweaver.generation.config import RunConfig
 from proteinweaver.io.read import read_backbone
 from proteinweaver.io.select import split_spec
-from proteinweaver.io.spec import DomainSpec, JobSpec, Mode
+from proteinweaver.io.spec import DomainSpec, Fold, JobSpec, Mode
 from proteinweaver.io.typed import plain
 from proteinweaver.structure.backbone import Backbone
+from samplers.noise import derive_seed
 
 __all__ = ["DesignPlan", "Job", "Segment", "Source", "plan_design", "resolve_jobs"]
 
@@ -43,6 +42,8 @@ class Source:
         How far its inside may change.
     name : str
         Label.
+    blueprint, fold : str
+        What is asked of a generated domain; empty: nothing.
     file, sha256 : str
         Where a given domain was read, and the hash of that file.
     notes : tuple of str
@@ -53,6 +54,8 @@ class Source:
     length: int | None
     mode: Mode
     name: str
+    blueprint: str = ""
+    fold: Fold = ""
     file: str = ""
     sha256: str = ""
     notes: tuple[str, ...] = ()
@@ -217,12 +220,12 @@ def _without_paths(spec: JobSpec) -> list[dict[str, Any]]:
 def _source(domain: DomainSpec, k: int) -> Source:
     """Read a given domain, or describe one to generate."""
     if not domain.file:
-        return Source(None, domain.length, domain.mode, domain.name or f"domain{k + 1}")
+        return _generated(domain, domain.name or f"domain{k + 1}")
     notes: list[str] = []
     backbone = read_backbone(domain.source, single_chain=True, notes=notes)
     if len(backbone) < MIN_GIVEN:
         raise UserError(
-            f"{domain.source}: {len(backbone)} residue(s) are no domain; select at least {MIN_GIVEN}"
+            f"{domain.source}: {len(backbone)} residues are no domain; select {MIN_GIVEN} or more"
         )
     if not backbone.is_finite:
         raise UserError(f"{domain.source}: some coordinates are not numbers; mend the file")
@@ -230,5 +233,24 @@ def _source(domain: DomainSpec, k: int) -> Source:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     name = domain.name or domain.source.rpartition("/")[2]
     return Source(
-        backbone, len(backbone), domain.mode, name, domain.source, digest, tuple(notes)
+        backbone,
+        len(backbone),
+        domain.mode,
+        name,
+        file=domain.source,
+        sha256=digest,
+        notes=tuple(notes),
+    )
+
+
+def _generated(domain: DomainSpec, name: str) -> Source:
+    """Describe a domain to generate."""
+    length = domain.length
+    blueprint = parse_blueprint(domain.blueprint) if domain.blueprint else ""
+    if blueprint and length not in (None, len(blueprint)):
+        raise UserError(
+            f"{name}: the blueprint has {len(blueprint)} residues, length says {length}; drop one"
+        )
+    return Source(
+        None, len(blueprint) or length, domain.mode, name, blueprint=blueprint, fold=domain.fold
     )

@@ -6,19 +6,19 @@ unpickled. Without a folder of the user's the shipped weights are taken.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
-import proteinweaver
 from proteinweaver.diffusion.process import FrameProcess, ProcessConfig
 from proteinweaver.errors import UserError
 from proteinweaver.generation.sampling import Model
+from proteinweaver.io.installation import weights_folder
 from proteinweaver.io.typed import build
-from proteinweaver.io.weights import load_weights
+from proteinweaver.io.weights import read_weights
 from proteinweaver.nets.denoiser import Denoiser, DenoiserConfig
 
-__all__ = ["LoadedModel", "Stage", "load_model", "pick_device", "shipped_weights"]
+__all__ = ["LoadedModel", "Stage", "load_model", "pick_device"]
 
 Stage = Literal["domain", "assembler"]
 
@@ -40,11 +40,6 @@ class LoadedModel(Model):
     stage: Stage = "domain"
     sha256: str = ""
     device: str = "cpu"
-
-
-def shipped_weights() -> Path:
-    """Folder of the weights inside the package."""
-    return Path(proteinweaver.__file__).resolve().parent / "weights"
 
 
 def pick_device(device: str) -> str:
@@ -78,14 +73,14 @@ def pick_device(device: str) -> str:
 
 
 def load_model(
-    stage: Stage, weights: str | Path | None = None, device: str = "auto"
+    stage: Stage | str | Path, weights: str | Path | None = None, device: str = "auto"
 ) -> LoadedModel:
-    """Load the model of a stage.
+    """Load the model of a stage, or of a weights file.
 
     Parameters
     ----------
-    stage : {"domain", "assembler"}
-        Which of the two.
+    stage : {"domain", "assembler"} or path-like
+        Which of the two; or the path of a ``.safetensors`` file with its ``.json`` beside it.
     weights : path-like, optional
         Folder that holds ``<stage>.safetensors`` and ``<stage>.json``; default the shipped ones.
     device : str, optional
@@ -107,14 +102,20 @@ def load_model(
     'domain'
     """
     place = pick_device(device)
-    path = Path(weights) if weights else shipped_weights()
-    state, config, sha256 = load_weights(path / f"{stage}.safetensors")
-    where = str(path / f"{stage}.json")
-    net = Denoiser(build(DenoiserConfig, config.get("denoiser", {}), f"{where}: denoiser"))
-    process = FrameProcess(build(ProcessConfig, config.get("process", {}), f"{where}: process"))
+    named = stage in get_args(Stage)
+    folder = Path(weights) if weights else weights_folder()
+    file = folder / f"{stage}.safetensors" if named else Path(stage)
+    if not named and not file.suffix and not file.exists():
+        known = " or ".join(repr(name) for name in get_args(Stage))
+        raise UserError(f"no model '{stage}'; give {known}, or the path of a .safetensors file")
+    found = read_weights(file)
+    where = file.with_suffix(".json")
+    net = Denoiser(build(DenoiserConfig, found.config.get("denoiser", {}), f"{where}: denoiser"))
+    laws = build(ProcessConfig, found.config.get("process", {}), f"{where}: process")
     try:
-        net.load_state_dict(state)
+        net.load_state_dict(found.state)
     except RuntimeError as error:
-        first = str(error).splitlines()[-1]
-        raise UserError(f"{path}: the weights do not fit the network of {where}: {first}") from None
-    return LoadedModel(net.eval().to(place), process, stage, sha256, place)
+        first = str(error).splitlines()[-1].strip()
+        raise UserError(f"{file}: does not fit the network of its .json: {first}") from None
+    purpose = stage if named else found.meta.get("stage", "domain")
+    return LoadedModel(net.eval().to(place), FrameProcess(laws), purpose, found.sha256, place)

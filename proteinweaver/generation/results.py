@@ -1,5 +1,6 @@
 """A finished design and what is written about it."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -150,9 +151,7 @@ def side_file(design: Design, config: RunConfig, settings: Mapping[str, Any]) ->
     }
 
 
-def design_files(
-    design: Design, config: RunConfig, settings: Mapping[str, Any]
-) -> dict[str, Any]:
+def design_files(design: Design, config: RunConfig, settings: Mapping[str, Any]) -> dict[str, str]:
     """Return the files of a design.
 
     Parameters
@@ -163,8 +162,7 @@ def design_files(
     Returns
     -------
     dict
-        Text (JSON content for the side file) by path relative to the run folder; the side file
-        comes last.
+        Text by path relative to the run folder; the side file comes last.
 
     Raises
     ------
@@ -174,7 +172,7 @@ def design_files(
     text_of = pdb_text if config.format == "pdb" else cif_text
     end, name = config.format, design.name
     remarks = _remarks(design)
-    files: dict[str, Any] = {
+    files: dict[str, str] = {
         f"designs/{name}.{end}": text_of(
             design.backbone, remarks=remarks, generated=design.generated
         )
@@ -189,7 +187,8 @@ def design_files(
         clean = np.concatenate((path.clean, final))
         files[f"traj/{name}_x0.pdb"] = pdb_text(design.backbone, models=clean, remarks=remarks)
         files[f"traj/{name}_xt.pdb"] = _noisy_text(design, path.noisy, remarks)
-    files[f"designs/{name}.json"] = side_file(design, config, settings)
+    side = side_file(design, config, settings)
+    files[f"designs/{name}.json"] = json.dumps(side, indent=1) + "\n"
     return files
 
 

@@ -85,7 +85,8 @@ def lay_out(
     generated : array_like, dtype=bool, shape=(L,), optional
         Residues without a sequence, to say so in the file. Default: all, if all are GLY.
     models : array_like, dtype=float, shape=(M, L, 4, 3), optional
-        Coordinates of several models, in angstrom; default the backbone's own.
+        Coordinates of several models, in angstrom; default the backbone's own. With NaN for every
+        N, C and O only CA atoms are written.
     bounds : (float, float), optional
         Smallest and largest coordinate the format can hold. Coordinates outside are brought in
         by moving the centre of all models to the origin, and a remark says so.
@@ -106,7 +107,7 @@ def lay_out(
     xyz = np.asarray(backbone.coord[None] if models is None else models, dtype=np.float64)
     if xyz.ndim != 4 or len(xyz) == 0 or xyz.shape[1:] != (length, 4, 3):
         raise ValueError(f"models have shape {xyz.shape}, not (M, {length}, 4, 3)")
-    atoms = (1,) if models is None and backbone.is_ca_only else (0, 1, 2, 3)
+    atoms = (1,) if np.isnan(xyz[:, :, (0, 2, 3)]).all() else (0, 1, 2, 3)
     written = xyz[:, :, atoms]
     finite = np.isfinite(written).all(axis=(2, 3))
     if not finite.all():

@@ -55,7 +55,8 @@ def cif_text(
     generated : array_like, dtype=bool, shape=(L,), optional
         Residues without a sequence, to say so. Default: all, if all are GLY.
     models : array_like, dtype=float, shape=(M, L, 4, 3), optional
-        Coordinates of a trajectory in angstrom, in the order of writing.
+        Coordinates of a trajectory in angstrom, in the order of writing; NaN for every N, C and O
+        writes CA atoms alone.
 
     Returns
     -------
@@ -119,13 +120,14 @@ def write_cif(
 def _lines(layout: Layout) -> Iterator[str]:
     """Yield the lines of the file."""
     name = layout.backbone.name or "backbone"
-    entry = re.sub(r"[^A-Za-z0-9_.+-]", "_", name)
+    entry = re.sub(r"[^A-Za-z0-9_.+-]", "_", name)[:80]
     yield f"data_{entry}"
     for remark in layout.remarks:
         for text in remark.splitlines():
             yield f"# {text}".rstrip() if text.strip() else "# -"
     yield from _pairs("entry", {"id": entry})
-    yield from _pairs("struct", {"entry_id": entry, "title": name})
+    title = " ".join(name.replace('"', "'").split())[:1000]  # one line, one kind of quotes
+    yield from _pairs("struct", {"entry_id": entry, "title": title})
     software = {"pdbx_ordinal": "1", "name": "proteinweaver", "version": __version__}
     yield from _pairs("software", {**software, "classification": "model building"})
     chains = _sequences(layout)
@@ -232,15 +234,14 @@ def _joined(*values: str) -> Iterator[str]:
 
 
 def _quoted(value: str) -> str:
-    """Return a value as CIF writes it; a text block begins with a line break."""
+    """Return a value as CIF writes it; a long sequence is a text block, after a line break."""
     if value in (".", "?") or re.fullmatch(r"[A-Za-z0-9+-][A-Za-z0-9_.+\-*(),]{0,79}", value):
         reserved = re.match(r"(data_|save_|loop_|stop_|global_)", value, re.I)
         if not reserved:
             return value
-    if "\n" not in value and len(value) < 80:
+    if len(value) < 80 or " " in value:
         for mark in "'\"":
             if mark not in value:
                 return f"{mark}{value}{mark}"
-    text = value.replace("\n;", "\n ;")
-    folded = "\n".join(text[i : i + 80] for i in range(0, len(text), 80)) if text else ""
+    folded = "\n".join(value[i : i + 80] for i in range(0, len(value), 80))
     return f"\n;{folded}\n;"

@@ -53,7 +53,8 @@ def pdb_text(
     generated : array_like, dtype=bool, shape=(L,), optional
         Residues without a sequence, to say so. Default: all, if all are GLY.
     models : array_like, dtype=float, shape=(M, L, 4, 3), optional
-        Coordinates of a trajectory in angstrom, in the order of writing.
+        Coordinates of a trajectory in angstrom, in the order of writing; NaN for every N, C and O
+        writes CA atoms alone.
 
     Returns
     -------

@@ -16,8 +16,9 @@ from pathlib import Path
 
 from proteinweaver.errors import UserError
 from proteinweaver.io.select import select_residues, split_spec
-from proteinweaver.structure.atoms import AtomTable, Note, read_residues
+from proteinweaver.structure.atoms import AtomTable
 from proteinweaver.structure.backbone import Backbone
+from proteinweaver.structure.polymer import Note, read_residues
 
 __all__ = ["STRUCTURE_SUFFIXES", "StructureFile", "read_backbone", "read_structure", "stem_of"]
 
@@ -206,7 +207,7 @@ def _parser(data: bytes) -> Callable[[], AtomTable]:
     if b"\x00" in data:
         raise UserError("it is a binary file, not PDB, mmCIF or BinaryCIF")
     text = data.decode("utf-8-sig", errors="replace")
-    if re.search(r"^\s*(data_|loop_|_atom_site\.)", text, re.M):
+    if re.match(r"(\s|#.*\n)*data_", text, re.I) or "\n_atom_site." in text:
         return lambda: biotite_adapter.parse_cif(text)
     if _PDB_RECORD.search(text):
         return lambda: biotite_adapter.parse_pdb(text)

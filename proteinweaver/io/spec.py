@@ -28,10 +28,12 @@ import yaml
 from proteinweaver.errors import UserError
 from proteinweaver.io.typed import build
 
-__all__ = ["DomainSpec", "JobSpec", "LinkerSpec", "Mode", "parse_range", "read_spec"]
+__all__ = ["DomainSpec", "Fold", "JobSpec", "LinkerSpec", "Mode", "parse_range", "read_spec"]
 
 #: How far the inside of a given domain may change: not at all, a little, freely.
 Mode = Literal["rigid", "adapt", "free"]
+#: Fold class of a generated domain.
+Fold = Literal["", "alpha", "beta", "mixed"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
@@ -50,6 +52,10 @@ class DomainSpec:
         How far the inside of a given domain may change.
     length : int, optional
         Residues of a generated domain; by default its share of the job's length.
+    blueprint : str, optional
+        Secondary structure of a generated domain, such as ``"L3 H14 L3 E6"``; it fixes the length.
+    fold : {"", "alpha", "beta", "mixed"}, optional
+        Class of the blueprint that is drawn where none is given; empty: as natives have it.
     name : str, optional
         Label in the side file.
     """
@@ -58,14 +64,17 @@ class DomainSpec:
     select: str = ""
     mode: Mode = "rigid"
     length: int | None = None
+    blueprint: str = ""
+    fold: Fold = ""
     name: str = ""
 
     def __post_init__(self) -> None:
         """Refuse contradictions."""
-        if self.file and self.length is not None:
-            raise UserError(
-                f"domain {self.file}: 'length' is for generated domains; drop 'length' or 'file'"
-            )
+        for key in ("length", "blueprint", "fold"):
+            if self.file and getattr(self, key):
+                raise UserError(
+                    f"domain {self.file}: '{key}' is for generated domains; drop '{key}' or 'file'"
+                )
         if self.select and not self.file:
             raise UserError(f"domain with select '{self.select}' names no file; add 'file'")
         if self.length is not None and self.length < 1:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from proteinweaver.errors import UserError, nearest
 
-__all__ = ["build", "plain"]
+__all__ = ["build", "defaults", "plain"]
 
 T = TypeVar("T")
 
@@ -63,6 +63,28 @@ def build(cls: type[T], data: Mapping[str, Any], where: str = "") -> T:
         elif _is_required(field):
             raise UserError(f"{prefix}'{name}' is missing")
     return cls(**values)
+
+
+def defaults(cls: type) -> dict[str, Any]:
+    """Return the default of every field that has one, as :func:`plain` gives them.
+
+    Parameters
+    ----------
+    cls : type
+        A dataclass; it is not instantiated, so it may demand more than defaults.
+
+    Returns
+    -------
+    dict
+        Values by field name.
+    """
+    values = {}
+    for field in dataclasses.fields(cls):
+        if field.default is not dataclasses.MISSING:
+            values[field.name] = plain(field.default)
+        elif field.default_factory is not dataclasses.MISSING:
+            values[field.name] = plain(field.default_factory())
+    return values
 
 
 def plain(value: Any) -> Any:

@@ -85,7 +85,8 @@ class Denoised:
     psi : Tensor, shape=(B, L, 2)
         ``(cos, sin)``.
     blocks : tuple of Frames
-        Free estimate of every block, before known insides pull on it (for supervision).
+        Free estimate of every block and, behind it, the same after known insides have pulled on it (for supervision: no
+        gradient passes from block to block).
     """
 
     rot: Tensor
@@ -161,7 +162,8 @@ class Denoiser(nn.Module):
             rot, trans = rot_t, trans_t * alpha / variance
         else:
             rot, trans = previous
-        h = self.embed(rho[:, 0, 0].log(), level.sigma_rot.log(), condition, previous is not None)
+        log_rho = rho[:, 0, 0].log()
+        h = self.embed(log_rho, level.sigma_rot.log(), condition, previous is not None)
         has_piece = condition.piece >= 0
         rigid = has_piece & (condition.mode == RIGID)
         estimates = []
@@ -185,10 +187,12 @@ class Denoiser(nn.Module):
             trans = trans + (rot @ (step_unit * update[..., :3])[..., None]).squeeze(-1)
             rot = rot @ rotation_from_update(turn_unit * update[..., 3:6])
             estimates.append((rot, centred(trans, condition.mask)))
-            gate = torch.sigmoid(update[..., 6] + 1.0) * has_piece
+            # Insides are worth what noise hides: closed at high noise, where a piece has no pose yet, open at low.
+            gate = torch.sigmoid(update[..., 6] - 1.5 * log_rho[:, None].clamp(-3.0, 3.0)) * has_piece
             gate = torch.where(rigid, torch.ones_like(gate), gate)
             known = superposed(rot, trans)
             trans = trans + gate[..., None] * (known[1] - trans)
             rot = blend(rot, known[0], gate)
+            estimates.append((rot, centred(trans, condition.mask)))
         psi = nn.functional.normalize(self.psi(h), dim=-1, eps=1e-6)
         return Denoised(rot, centred(trans, condition.mask), psi, tuple(estimates))

@@ -6,9 +6,8 @@ structure. biotite is imported inside the functions: it takes half a second, and
 never need it. Where the two versions differ (`annotate_sse` returns letters in 1.6 and integers
 in 2.0) the difference ends here.
 
-Structure files in circulation are less regular than the standard, so PDB lines are brought into
-shape before biotite sees them: lines of other atoms and of later models are dropped, a blank
-occupancy counts as 1, and the columns behind it, which we do not use, are overwritten.
+PDB files in circulation are less regular than the standard, so their lines are brought into shape
+before biotite sees them (`proteinweaver.structure.pdb_lines`).
 
 References
 ----------
@@ -29,6 +28,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from proteinweaver.errors import UserError
 from proteinweaver.structure.atoms import BACKBONE_ATOMS, AtomTable
+from proteinweaver.structure.pdb_lines import (
+    TRUNCATED,
+    diagnosis,
+    entry_code,
+    first_model,
+    float_or_nan,
+    header_of,
+    is_number,
+    refuse_truncated,
+    shaped_line,
+    split_lines,
+)
 from proteinweaver.structure.residues import NAMES1, NAMES3
 
 __all__ = ["annotate_sse", "parent_of", "parse_bcif", "parse_cif", "parse_pdb"]
@@ -36,7 +47,6 @@ __all__ = ["annotate_sse", "parent_of", "parse_bcif", "parse_cif", "parse_pdb"]
 _SSE_OF_NUMBER = {0: "c", 1: "a", 2: "b", -1: "c"}  # biotite 2: PSeaElement
 _SSE_OF_LETTER = {"a": "a", "b": "b", "c": "c", "": "c"}  # biotite 1
 _DAMAGED = "the file is truncated or damaged; fetch or write it again"
-_TRUNCATED = "the file looks truncated; fetch or write it again"
 
 
 def parse_pdb(text: str) -> AtomTable:
@@ -56,11 +66,11 @@ def parse_pdb(text: str) -> AtomTable:
     UserError
         If an atom line is malformed or the file ends before its end.
     """
-    lines = re.split(r"\r\n|\n|\r", text)
-    kept, model_count = _first_model(lines)
-    _refuse_truncated_pdb(lines, kept)
-    shaped = [_shaped(lines[number]) for number in kept]
-    with _complaints(lambda: _diagnosis(lines, kept)):
+    lines = split_lines(text)
+    kept, model_count = first_model(lines)
+    refuse_truncated(lines, kept)
+    shaped = [shaped_line(lines[number]) for number in kept]
+    with _complaints(lambda: diagnosis(lines, kept)):
         from biotite.structure.io.pdb import PDBFile
 
         file = PDBFile.read(io.StringIO("\n".join([*shaped, "END", ""])))
@@ -78,7 +88,7 @@ def parse_pdb(text: str) -> AtomTable:
             occupancy=atoms.get_annotation("occupancy").astype(np.float64),
             hetero=atoms.hetero.astype(np.bool_),
             model_count=model_count,
-            **_pdb_header(lines),
+            **header_of(lines),
         )
     return table
 
@@ -231,54 +241,11 @@ def _complaints(describe: Callable[[], str]) -> Iterator[None]:
         raise UserError(describe()) from error
 
 
-def _first_model(lines: list[str]) -> tuple[list[int], int]:
-    """Return the positions of the backbone atom lines of the first model, and the model count."""
-    kept: list[int] = []
-    models = 0
-    closed = False
-    atoms_later = False
-    for number, line in enumerate(lines):
-        record = line[:6]
-        if record in ("ATOM  ", "HETATM"):
-            if closed:
-                atoms_later = True
-            elif line[12:16].strip() in BACKBONE_ATOMS:
-                kept.append(number)
-            elif len(line) < 16:
-                raise UserError(f"line {number + 1} ends inside an atom record; {_TRUNCATED}")
-        elif record.rstrip() == "MODEL":
-            models += 1
-            closed = closed or models > 1 or bool(kept)
-        elif record.rstrip() in ("ENDMDL", "END"):
-            closed = closed or bool(kept)
-    if models == 0 and atoms_later:
-        models = 2
-    return kept, max(models, 1)
-
-
-def _refuse_truncated_pdb(lines: list[str], kept: list[int]) -> None:
-    """Raise if a PDB file stops in the middle."""
-    filled = [number for number, line in enumerate(lines) if line.strip()]
-    records = {lines[number][:6].rstrip() for number in filled}
-    last = filled[-1]
-    if lines[last][:6].rstrip() in ("END", "ENDMDL", "MASTER", "CONECT"):
-        return
-    if "SEQRES" in records and "END" not in records:
-        raise UserError(f"it has SEQRES records but no END record; {_TRUNCATED}")
-    if "MODEL" in records and "ENDMDL" not in records:
-        raise UserError(f"it has a MODEL record but no ENDMDL record; {_TRUNCATED}")
-    is_atom = lines[last][:6] in ("ATOM  ", "HETATM")
-    ends_open = last == len(lines) - 1  # no line break behind it
-    usual = len(lines[kept[0]].rstrip()) if kept else 54
-    if is_atom and ends_open and len(lines[last].rstrip()) < min(usual, 66):
-        raise UserError(f"line {last + 1} ends inside an atom record; {_TRUNCATED}")
-
-
 def _cif_diagnosis(text: str) -> str:
     """Say what is the matter with an mmCIF file that cannot be parsed."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if "#" in lines and lines[-1] != "#":
-        return f"its last table is not closed by '#'; {_TRUNCATED}"
+        return f"its last table is not closed by '#'; {TRUNCATED}"
     return f"mmCIF that cannot be read; {_DAMAGED}"
 
 
@@ -290,66 +257,7 @@ def _refuse_truncated_cif(text: str) -> None:
     closes = [match.start() for match in re.finditer(r"^#\s*$", text, re.M)]
     site = text.rfind("\n_atom_site.")
     if closes and closes[0] < site and closes[-1] < site:
-        raise UserError(f"the _atom_site table does not end with '#'; {_TRUNCATED}")
-
-
-def _shaped(line: str) -> str:
-    """Return an atom line with the columns that are used, all filled."""
-    line = line.encode("ascii", "replace").decode("ascii")  # one byte per column
-    occupancy = line[54:60].strip() or "1.00"
-    element = line[12:16].strip()[0]
-    return f"{line[:54]:<54}{occupancy:>6}{'0.00':>6}{'':10}{element:>2}  "
-
-
-def _diagnosis(lines: list[str], kept: list[int]) -> str:
-    """Say which atom line cannot be read and why."""
-    for number in kept:
-        line = lines[number]
-        if len(line.rstrip()) < 54:
-            return f"line {number + 1} ends before the coordinates do; {_TRUNCATED}"
-        for what, text in (("x", line[30:38]), ("y", line[38:46]), ("z", line[46:54])):
-            if not _is_number(text):
-                return f"line {number + 1}: coordinate {what} is {text!r}, not a number"
-        if line[54:60].strip() and not _is_number(line[54:60]):
-            return f"line {number + 1}: occupancy is {line[54:60]!r}, not a number"
-        if not re.fullmatch(r"\s*-?[0-9A-Za-z]+\s*", line[22:26]):
-            return f"line {number + 1}: residue number is {line[22:26]!r}"
-    if not kept:
-        return "no protein in it: no N, CA or C atom"
-    return "an atom line cannot be read; is it a PDB file?"
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _pdb_header(lines: list[str]) -> dict[str, Any]:
-    """Return PDB code, method and resolution of a PDB file, as far as told."""
-    told: dict[str, Any] = {}
-    for line in lines:
-        if line.startswith("HEADER"):
-            told.setdefault("entry", _entry(line[62:66]))
-        elif line.startswith("EXPDTA"):
-            told.setdefault("method", line[10:79].strip().upper())
-        elif match := re.match(r"REMARK   2 RESOLUTION\.\s+([0-9.]+)\s+ANG", line):
-            told.setdefault("resolution", _float_or_nan(match.group(1)))
-        elif line.startswith("ATOM"):
-            break
-    return told
-
-
-def _entry(code: str) -> str:
-    """Return a PDB code in lower case, ``''`` if it is none."""
-    text = code.strip().lower()
-    return text if re.fullmatch(r"[0-9][0-9a-z]{3}", text) else ""
-
-
-def _float_or_nan(text: str) -> float:
-    return float(text) if _is_number(text) else float("nan")
+        raise UserError(f"the _atom_site table does not end with '#'; {TRUNCATED}")
 
 
 def _from_blocks(blocks: list[Any]) -> AtomTable:
@@ -366,7 +274,7 @@ def _from_atom_site(block: Any) -> AtomTable:
     atom = _strings(site, "auth_atom_id", "label_atom_id")
     counts = {len(site[key].data.array) for key in site}
     if len(counts) != 1:
-        raise UserError(f"the _atom_site table ends in the middle of a row; {_TRUNCATED}")
+        raise UserError(f"the _atom_site table ends in the middle of a row; {TRUNCATED}")
     models = _strings(site, "pdbx_PDB_model_num", default="1")
     use = np.isin(atom, list(BACKBONE_ATOMS)) & (models == models[0] if len(models) else True)
     coord = np.stack([_numbers(site, f"Cartn_{axis}", use) for axis in "xyz"], axis=-1)
@@ -390,7 +298,7 @@ def _from_atom_site(block: Any) -> AtomTable:
         hetero=_strings(site, "group_PDB", default="ATOM")[use] == "HETATM",
         position=position,
         model_count=len(set(models.tolist())),
-        entry=_entry(_item(block, "entry", "id")),
+        entry=entry_code(_item(block, "entry", "id")),
         method=_item(block, "exptl", "method").upper(),
         resolution=_resolution(block),
     )
@@ -401,7 +309,7 @@ def _resolution(block: Any) -> float:
         ("refine", "ls_d_res_high"),
         ("em_3d_reconstruction", "resolution"),
     ):
-        value = _float_or_nan(_item(block, category, key))
+        value = float_or_nan(_item(block, category, key))
         if np.isfinite(value):
             return value
     return float("nan")
@@ -443,5 +351,5 @@ def _numbers(
     try:
         return np.array([float(text) if text else blank for text in texts], dtype=np.float64)
     except ValueError:
-        wrong = next(text for text in texts if text and not _is_number(text))
+        wrong = next(text for text in texts if text and not is_number(text))
         raise UserError(f"_atom_site.{key}: {wrong!r} is not a number") from None

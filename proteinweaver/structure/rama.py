@@ -1,13 +1,15 @@
 """A smooth Ramachandran log-density.
 
-``ln p(phi, psi)`` is a periodic bicubic B-spline through a 72 x 72 table (every 5 degrees), twice continuously
-differentiable in both angles. The table is the Top8000 density of general residues (no Gly, Pro, Ile, Val, pre-Pro;
-maximum 1), slightly smoothed and given wide tails so that the slope points to an allowed region from everywhere;
+``ln p(phi, psi)`` is a periodic bicubic B-spline through a 72 x 72 table (every 5 degrees), twice
+continuously differentiable in both angles. The table is the Top8000 density of general residues (no Gly, Pro,
+Ile, Val, pre-Pro; maximum 1), slightly smoothed; outside the 0.02 contour it falls with the distance
+from it, so that the slope points to an allowed region from everywhere.
 ``scripts/build_rama_table.py`` made it.
 
 References
 ----------
-Lovell et al. 2003, Proteins 50, 437 (the density and its 0.02 contour); the Top8000 set of the Richardson laboratory.
+Lovell et al. 2003, Proteins 50, 437 (the density and its 0.02 contour); the Top8000 set of the
+Richardson laboratory.
 """
 
 import json
@@ -26,9 +28,10 @@ _NODES = 72
 
 
 def _spline_coefficients(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Coefficients of the periodic cubic B-spline that takes ``values`` at the nodes, along both axes."""
+    """Find the periodic bicubic B-spline that takes ``values`` at the nodes; its coefficients."""
     size = values.shape[0]
-    # the B-spline is 2/3 at its node and 1/6 at the two next: a circulant system, diagonal in Fourier space
+    # the B-spline is 2/3 at its node and 1/6 at the two next: a circulant system, diagonal in
+    # Fourier space
     gain = 2 / 3 + np.cos(2 * np.pi * np.arange(size) / size) / 3
     spectrum = np.fft.fft2(values) / gain[:, None] / gain[None, :]
     return np.ascontiguousarray(np.fft.ifft2(spectrum).real)
@@ -46,14 +49,15 @@ def _coefficients() -> Tensor:
 
 
 def _weights(angle: Tensor) -> tuple[Tensor, Tensor]:
-    """Indices of the four nodes around ``angle`` and their B-spline weights, shape=(..., 4) each."""
+    """Find the four nodes around ``angle`` and their weights, shape=(..., 4) each."""
     position = (angle + math.pi) * (_NODES / (2 * math.pi))
     node = position.detach().floor()
     u = position - node
     v = 1 - u
     u2, v2 = u * u, v * v
     weight = torch.stack(
-        (v2 * v / 6, (4 - 6 * u2 + 3 * u2 * u) / 6, (4 - 6 * v2 + 3 * v2 * v) / 6, u2 * u / 6), dim=-1
+        (v2 * v / 6, (4 - 6 * u2 + 3 * u2 * u) / 6, (4 - 6 * v2 + 3 * v2 * v) / 6, u2 * u / 6),
+        dim=-1,
     )
     offset = torch.arange(-1, 3, device=angle.device)
     return (node.long()[..., None] + offset) % _NODES, weight

@@ -1,0 +1,49 @@
+"""``proteinweaver generate``: stage 1 alone, single domains."""
+
+from typing import Annotated
+
+import typer
+
+from proteinweaver.cli import options
+from proteinweaver.cli.launch import launch
+from proteinweaver.generation.config import GenerateConfig
+
+
+def generate(
+    words: options.Words = None,
+    out: options.Out = None,
+    length: Annotated[
+        int | None, typer.Option("--length", help="Residues, exactly.", show_default="100")
+    ] = None,
+    n: options.Count = None,
+    name: options.Name = None,
+    seed: options.Seed = None,
+    num_steps: options.NumSteps = None,
+    sampler: options.Sampler = None,
+    grid: options.Grid = None,
+    churn: options.Churn = None,
+    noise_scale: options.NoiseScale = None,
+    step_scale: options.StepScale = None,
+    batch_size: options.BatchSize = None,
+    device: options.Device = None,
+    weights: options.Weights = None,
+    format: options.Format = None,
+    traj: options.Traj = False,
+    shard: options.ShardOption = None,
+    overwrite: options.Overwrite = False,
+    dry_run: options.DryRun = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Generate single domains.
+
+    KEY=VALUE sets any other key of the config, such as domain_candidates=4.
+    """
+    _, overrides = options.split_words(words)
+    flags = {
+        "length": length,
+        **options.run_flags(locals()),
+        **options.sampler_flags(("domain_sampler",), locals()),
+    }
+    from proteinweaver.cli.config import compose
+
+    launch(compose("generate", GenerateConfig, overrides, flags), dry_run=dry_run, quiet=quiet)

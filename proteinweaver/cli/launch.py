@@ -1,0 +1,65 @@
+"""Run a generating command: plan only, or weave with progress and a last line."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from proteinweaver.errors import UserError
+
+if TYPE_CHECKING:
+    from proteinweaver.generation.config import RunConfig
+    from proteinweaver.generation.jobs import DesignPlan
+
+__all__ = ["launch"]
+
+
+def launch(config: "RunConfig", *, dry_run: bool, quiet: bool) -> None:
+    """Weave the designs of a request, or print their plans.
+
+    Parameters
+    ----------
+    config : RunConfig
+        The request.
+    dry_run : bool
+        Print the plans; load no model, write nothing.
+    quiet : bool
+        Show only the last line.
+
+    Raises
+    ------
+    UserError
+        If the request cannot be met, or names no folder.
+    typer.Exit
+        With code 1 if a design failed.
+    """
+    if not config.out and not dry_run:
+        raise UserError("no folder to write into; give -o DIR (or --dry-run to see the plan)")
+    from proteinweaver.cli.progress import Reporter
+    from proteinweaver.generation.run import plan_run, run_designs
+
+    if dry_run:
+        for plan in plan_run(config):
+            typer.echo(_plan_line(plan))
+        return
+    with Reporter(quiet) as reporter:
+        result = run_designs(config, reporter)
+    passed = sum(design.passed for design in result.designs)
+    earlier = f", {result.finished} finished before" if result.finished else ""
+    typer.echo(
+        f"{len(result.designs)} designs woven{earlier}, {passed} pass all checks;"
+        f" {result.out}/designs, ranked in {result.out}/metrics.csv"
+        " (generated residues are GLY: backbones without a sequence)"
+    )
+    if result.failed:
+        typer.echo(f"{len(result.failed)} failed: {', '.join(result.failed)}", err=True)
+        raise typer.Exit(1)
+
+
+def _plan_line(plan: "DesignPlan") -> str:
+    parts = [
+        f"linker {len(segment)}"
+        if segment.source < 0
+        else f"{plan.job.sources[segment.source].name} {len(segment)}"
+        for segment in plan.segments
+    ]
+    return f"{plan.name}: {plan.length} residues = {' + '.join(parts)}"

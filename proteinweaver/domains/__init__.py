@@ -1,0 +1,1 @@
+"""Domains before assembly: blueprints, plans, contigs, libraries and spliced maps."""

@@ -1,0 +1,229 @@
+"""The way of a run: request to plans, finished ones skipped, designs woven, checked and written.
+
+Everything a request may be refused for is looked at before anything is written. Every finished
+design is written at once, so a killed run loses at most the batch in flight, and the next run of
+the same request goes on where it stopped.
+"""
+
+import platform
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from proteinweaver import __version__
+from proteinweaver.generation.config import RunConfig
+from proteinweaver.generation.jobs import DesignPlan, Job, plan_design, resolve_jobs
+from proteinweaver.generation.model import pick_device
+from proteinweaver.generation.results import Design, design_files
+from proteinweaver.generation.weave import Kit, check_sampler, make_kit, samplers_of, weave
+from proteinweaver.io.run_folder import RunFolder, Shard, read_manifest
+from proteinweaver.io.typed import plain
+
+__all__ = ["OnEvent", "RunEvent", "RunResult", "plan_run", "run_designs"]
+
+
+@dataclass(frozen=True)
+class RunEvent:
+    """Something a person may want to see.
+
+    Parameters
+    ----------
+    done, total : int
+        Designs.
+    stage : str
+        What is being done.
+    text : str
+        A line to show; empty for none.
+    """
+
+    done: int
+    total: int
+    stage: str = ""
+    text: str = ""
+
+
+OnEvent = Callable[[RunEvent], None]
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run gave.
+
+    Parameters
+    ----------
+    designs : tuple of Design
+        Designs woven now, best first.
+    finished : int
+        Designs of this request that the folder held before.
+    failed : tuple of str
+        Names of designs whose coordinates are not finite; they are noted in the manifest.
+    out : Path or None
+        The run folder.
+    """
+
+    designs: tuple[Design, ...]
+    finished: int
+    failed: tuple[str, ...]
+    out: Path | None
+
+
+def plan_run(config: RunConfig) -> tuple[DesignPlan, ...]:
+    """Plan the designs of a request (of its shard), in order.
+
+    Parameters
+    ----------
+    config : RunConfig
+        A command's config.
+
+    Returns
+    -------
+    tuple of DesignPlan
+
+    Raises
+    ------
+    UserError
+        If the request cannot be met.
+    """
+    return _plans(resolve_jobs(config), config)
+
+
+def run_designs(config: RunConfig, on_event: OnEvent | None = None) -> RunResult:
+    """Weave the designs of a request, and write them if the config names a folder.
+
+    Parameters
+    ----------
+    config : RunConfig
+        A command's config.
+    on_event : callable, optional
+        Receives a :class:`RunEvent` whenever something happened.
+
+    Returns
+    -------
+    RunResult
+
+    Raises
+    ------
+    UserError
+        If anything of the request cannot be met; then nothing has been written.
+    """
+    report = on_event or (lambda event: None)
+    jobs = resolve_jobs(config)
+    plans = _plans(jobs, config)
+    for sampler in samplers_of(config).values():
+        check_sampler(sampler)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    kit = make_kit(config, plans)
+    folder = _open_folder(config, jobs, kit)
+    before = folder.finished() if folder else {}
+    pending = [plan for plan in plans if plan.name not in before]
+    if len(pending) < len(plans):
+        count = len(plans) - len(pending)
+        report(RunEvent(count, len(plans), text=f"{count} of {len(plans)} designs are finished"))
+    designs: list[Design] = []
+    failed: list[str] = []
+
+    def done() -> int:
+        return len(plans) - len(pending) + len(designs) + len(failed)
+
+    for design in weave(pending, kit, lambda name: report(RunEvent(done(), len(plans), name))):
+        sound = design.backbone.is_finite
+        if folder:
+            _write(folder, design, kit) if sound else folder.write(_failed_line(design), {})
+        (designs if sound else failed).append(design if sound else design.name)
+        report(RunEvent(done(), len(plans), text=_line(design)))
+    if folder:
+        folder.write_table(_ranked_rows(folder.path))
+    ranked = tuple(sorted(designs, key=lambda design: -design.score))
+    return RunResult(ranked, len(plans) - len(pending), tuple(failed), folder and folder.path)
+
+
+def _plans(jobs: Sequence[Job], config: RunConfig) -> tuple[DesignPlan, ...]:
+    shard = Shard.parse(config.shard)
+    return tuple(
+        plan_design(job, index) for job in jobs for index in range(job.spec.n) if shard.owns(index)
+    )
+
+
+def _open_folder(config: RunConfig, jobs: Sequence[Job], kit: Kit) -> RunFolder | None:
+    if not config.out:
+        return None
+    free = {"out", "n", "batch_size", "device", "threads", "weights", "shard", "overwrite"}
+    per_job = {"name", "seed", "spec", "length", "domains", "domain", "linker", "order", "mode"}
+    shared = {k: v for k, v in plain(config).items() if k not in free | per_job}
+    record = {
+        "config": plain(config),
+        "version": __version__,
+        "versions": {"python": platform.python_version(), "torch": torch.__version__},
+        "command": sys.argv,
+        "device": pick_device(config.device),
+        "threads": torch.get_num_threads(),
+        "seed": config.seed,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    return RunFolder.open(
+        config.out,
+        identity={**shared, "weights": kit.settings["weights"]},
+        jobs={job.spec.name: job.identity for job in jobs},
+        record=record,
+        shard=Shard.parse(config.shard),
+        overwrite=config.overwrite,
+    )
+
+
+def _write(folder: RunFolder, design: Design, kit: Kit) -> None:
+    files = design_files(design, kit.config, kit.settings)
+    line = {
+        "name": design.name,
+        "job": design.plan.job.spec.name,
+        "index": design.plan.index,
+        "seed": design.plan.job.seed,
+        "status": "ok",
+        "length": design.plan.length,
+        "passed": design.passed,
+        "score": round(design.score, 5),
+        "total_s": round(design.timing["total_s"], 3),
+        "metrics": {k: round(float(v), 5) for k, v in design.metrics.items() if np.isfinite(v)},
+    }
+    folder.write(line, files)
+
+
+def _failed_line(design: Design) -> dict[str, Any]:
+    plan = design.plan
+    return {
+        "name": design.name,
+        "job": plan.job.spec.name,
+        "index": plan.index,
+        "seed": plan.job.seed,
+        "status": "failed",
+        "length": plan.length,
+    }
+
+
+def _ranked_rows(path: Path) -> list[dict[str, Any]]:
+    """Rows of ``metrics.csv``: all designs of the folder, best first."""
+    lines = [line for line in read_manifest(path).values() if line.get("status") == "ok"]
+    lines.sort(key=lambda line: (-line["score"], line["name"]))
+    keys = ("name", "job", "index", "seed", "length", "passed", "score", "total_s")
+    return [
+        {"rank": rank, **{key: line[key] for key in keys}, **line["metrics"]}
+        for rank, line in enumerate(lines, 1)
+    ]
+
+
+def _line(design: Design) -> str:
+    """Return the log line of a design."""
+    if not design.backbone.is_finite:
+        return f"{design.name}: failed, coordinates are not numbers"
+    wrong = [name for name, met in design.checks.items() if not met]
+    verdict = f"misses {', '.join(wrong)}" if wrong else "passes"
+    return (
+        f"{design.name}: {design.plan.length} residues, score {design.score:.3f},"
+        f" {verdict}, {design.timing['total_s']:.1f} s"
+    )

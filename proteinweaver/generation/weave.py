@@ -1,0 +1,307 @@
+"""Weaving: from plans to designs, through both stages, batch by batch.
+
+What a design is depends on its plan and its noise keys alone; which designs share a batch changes
+only the time they take.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from proteinweaver.errors import UserError, nearest
+from proteinweaver.generation.assembly_stage import AssemblyRequest, Inside, assemble_domains
+from proteinweaver.generation.batching import groups
+from proteinweaver.generation.config import RunConfig, SamplerConfig
+from proteinweaver.generation.domain_stage import DomainRequest, DomainSample, sample_domains
+from proteinweaver.generation.jobs import DesignPlan, Segment, Source
+from proteinweaver.generation.model import LoadedModel, load_model, pick_device
+from proteinweaver.generation.quality import judge
+from proteinweaver.generation.results import Design, Part
+from proteinweaver.generation.sampling import Sampling
+from proteinweaver.io.typed import plain
+from proteinweaver.structure.backbone import Backbone
+from proteinweaver.structure.residues import GLY
+from samplers import grids, steppers
+from samplers.noise import NoiseKey
+
+__all__ = ["Kit", "check_sampler", "make_kit", "samplers_of", "weave"]
+
+
+@dataclass(frozen=True)
+class Kit:
+    """Models and settings of a run.
+
+    Parameters
+    ----------
+    config : RunConfig
+        Of the command.
+    domain, assembler : LoadedModel or None
+        Models of the two stages, where some plan needs them.
+    settings : mapping
+        What every side file repeats: weight hashes and samplers.
+    """
+
+    config: RunConfig
+    domain: LoadedModel | None
+    assembler: LoadedModel | None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def check_sampler(sampler: SamplerConfig) -> Sampling:
+    """Turn a sampler config into what the stages take, refusing what does not exist.
+
+    Parameters
+    ----------
+    sampler : SamplerConfig
+        Settings of one stage.
+
+    Returns
+    -------
+    Sampling
+
+    Raises
+    ------
+    UserError
+        For an unknown stepper or grid, or an option the stepper refuses.
+    """
+    known = [*steppers.STEPPERS, *steppers.ALIASES]
+    if sampler.sampler not in known:
+        raise UserError(f"unknown sampler '{sampler.sampler}'; {nearest(sampler.sampler, known)}")
+    if sampler.grid not in grids.GRIDS:
+        raise UserError(f"unknown grid '{sampler.grid}'; {nearest(sampler.grid, grids.GRIDS)}")
+    options = {"churn": sampler.churn, "noise_scale": sampler.noise_scale}
+    try:
+        steppers.make(sampler.sampler, **{k: v for k, v in options.items() if v is not None})
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    return Sampling(**plain(sampler))
+
+
+def samplers_of(config: RunConfig) -> dict[str, SamplerConfig]:
+    """Return the sampler settings of a command by the name of their field.
+
+    Parameters
+    ----------
+    config : RunConfig
+        Of the command.
+
+    Returns
+    -------
+    dict
+    """
+    names = ("domain_sampler", "assembler_sampler")
+    return {name: getattr(config, name) for name in names if hasattr(config, name)}
+
+
+def make_kit(config: RunConfig, plans: Sequence[DesignPlan]) -> Kit:
+    """Load the models that some plan needs.
+
+    Parameters
+    ----------
+    config : RunConfig
+        Of the command.
+    plans : sequence of DesignPlan
+        What is to be woven.
+
+    Returns
+    -------
+    Kit
+
+    Raises
+    ------
+    UserError
+        If a device or weights cannot be used.
+    """
+    device = pick_device(config.device)
+    sources = [plan.job.sources[s.source] for plan in plans for s in plan.domains]
+    needs_domain = any(source.backbone is None for source in sources)
+    needs_assembler = any(len(plan.segments) > 1 for plan in plans)
+    weights = config.weights or None
+    domain = load_model("domain", weights, device) if needs_domain else None
+    assembler = load_model("assembler", weights, device) if needs_assembler else None
+    hashes = {model.stage: model.sha256 for model in (domain, assembler) if model}
+    samplers = {name: plain(value) for name, value in samplers_of(config).items()}
+    return Kit(config, domain, assembler, {"weights": hashes, "samplers": samplers})
+
+
+def weave(
+    plans: Sequence[DesignPlan], kit: Kit, on_stage: Callable[[str], None]
+) -> Iterator[Design]:
+    """Weave designs.
+
+    Parameters
+    ----------
+    plans : sequence of DesignPlan
+        What to weave.
+    kit : Kit
+        With the models the plans need.
+    on_stage : callable
+        Called with the name of the stage that begins.
+
+    Yields
+    ------
+    Design
+        As batches finish, shortest chains first. A failed one has coordinates that are no numbers.
+    """
+    device = next(m.device for m in (kit.domain, kit.assembler) if m) if plans else "cpu"
+    for chunk in groups([plan.length for plan in plans], kit.config.batch_size, device):
+        chosen = [plans[k] for k in chunk]
+        if any(part.backbone is None for plan in chosen for part in plan.job.sources):
+            on_stage("domains")
+        parts, timing, calls = _domains(chosen, kit)
+        if any(len(plan.segments) > 1 for plan in chosen):
+            on_stage("assembly")
+        yield from _assembled(chosen, parts, timing, calls, kit)
+
+
+def _domains(
+    plans: Sequence[DesignPlan], kit: Kit
+) -> tuple[list[list[DomainSample]], list[float], list[int]]:
+    """Give every plan its domains in the order of its chain, with seconds and calls."""
+    count = getattr(kit.config, "domain_candidates", 1)
+    owners: list[tuple[int, int]] = []
+    requests: list[DomainRequest] = []
+    for p, plan in enumerate(plans):
+        for d, segment in enumerate(plan.domains):
+            if plan.job.sources[segment.source].backbone is None:
+                for candidate in range(count):
+                    suffix = f".{candidate}" if candidate else ""
+                    stage = f"domain{segment.source + 1}{suffix}"
+                    key = NoiseKey(plan.job.seed, plan.job.spec.name, plan.index, stage)
+                    requests.append(_domain_request(plan, segment, key, kit.config))
+                    owners.append((p, d))
+    drawn: list[DomainSample] = []
+    if requests and kit.domain:
+        config = kit.config
+        drawn = sample_domains(
+            kit.domain,
+            requests,
+            check_sampler(samplers_of(config)["domain_sampler"]),
+            batch_size=config.batch_size,
+            close=config.close,
+            trajectory=config.traj and all(len(plan.segments) == 1 for plan in plans),
+        )
+    seconds, calls = [0.0] * len(plans), [0] * len(plans)
+    best: dict[tuple[int, int], tuple[float, DomainSample]] = {}
+    for owner, sample in zip(owners, drawn, strict=True):
+        seconds[owner[0]] += sample.seconds
+        calls[owner[0]] += sample.calls
+        score = judge(sample.coord).score if count > 1 else 0.0
+        if owner not in best or score > best[owner][0]:
+            best[owner] = (score, sample)
+    parts = [
+        [
+            best[p, d][1] if (p, d) in best else _given(plan.job.sources[segment.source])
+            for d, segment in enumerate(plan.domains)
+        ]
+        for p, plan in enumerate(plans)
+    ]
+    return parts, seconds, calls
+
+
+def _domain_request(
+    plan: DesignPlan, segment: Segment, key: NoiseKey, config: RunConfig
+) -> DomainRequest:
+    source = plan.job.sources[segment.source]
+    tilt = getattr(config, "loop_tilt", 0.0)
+    return DomainRequest(len(segment), key, source.blueprint, source.fold, tilt)
+
+
+def _given(source: Source) -> DomainSample:
+    assert source.backbone is not None
+    return DomainSample(source.backbone.coord.copy(), "", 0.0, 0)  # torch wants it writable
+
+
+def _assembled(
+    plans: Sequence[DesignPlan],
+    parts: Sequence[Sequence[DomainSample]],
+    seconds: Sequence[float],
+    calls: Sequence[int],
+    kit: Kit,
+) -> Iterator[Design]:
+    """Yield the designs of a chunk: assembled, or for single domains as they are."""
+    many = [p for p, plan in enumerate(plans) if len(plan.segments) > 1]
+    sound = [p for p in many if all(np.isfinite(part.coord).all() for part in parts[p])]
+    requests = [_request(plans[p], parts[p]) for p in sound]
+    chains = {}
+    if requests and kit.assembler:
+        config = kit.config
+        drawn = assemble_domains(
+            kit.assembler,
+            requests,
+            check_sampler(samplers_of(config)["assembler_sampler"]),
+            batch_size=config.batch_size,
+            close=config.close,
+            trajectory=config.traj,
+        )
+        chains = dict(zip(sound, drawn, strict=True))
+    for p, plan in enumerate(plans):
+        start = time.perf_counter()
+        timing = {"domains_s": seconds[p]}
+        if p in chains:
+            chain = chains[p]
+            coord, drift, path = chain.coord, chain.drift, chain.trajectory
+            timing["assembly_s"] = chain.seconds
+        elif p in many:  # a domain failed
+            coord = np.full((plan.length, 4, 3), np.nan, dtype=np.float32)
+            drift, path = (float("nan"),) * len(parts[p]), None
+        else:
+            coord, drift, path = parts[p][0].coord, (0.0,), parts[p][0].trajectory
+        backbone = _backbone(plan, coord, kit.config.gly)
+        inputs = [part.coord for part in parts[p]] if len(plan.segments) > 1 else []
+        verdict = judge(coord, backbone.domain, backbone.break_after, inputs)
+        timing["checks_s"] = time.perf_counter() - start
+        timing["total_s"] = sum(timing.values())
+        yield Design(
+            plan,
+            backbone,
+            tuple(
+                Part(part.coord, part.blueprint, float(moved))
+                for part, moved in zip(parts[p], drift, strict=True)
+            ),
+            verdict.metrics,
+            verdict.checks,
+            verdict.score,
+            timing,
+            calls[p] + (chains[p].calls if p in chains else 0),
+            path,
+        )
+
+
+def _request(plan: DesignPlan, parts: Sequence[DomainSample]) -> AssemblyRequest:
+    insides = []
+    for segment, part in zip(plan.domains, parts, strict=True):
+        source = plan.job.sources[segment.source]
+        insides.append(Inside(segment.start, part.coord, source.mode, _gaps(source.backbone)))
+    key = NoiseKey(plan.job.seed, plan.job.spec.name, plan.index, "assembly")
+    return AssemblyRequest(plan.length, tuple(insides), key)
+
+
+def _gaps(given: Backbone | None) -> tuple[tuple[int, int], ...]:
+    """List the breaks of a given domain: position and number of missing residues."""
+    if given is None:
+        return ()
+    number = given.resnum.astype(int)
+    return tuple(
+        (int(i), int(number[i + 1] - number[i] - 1)) for i in np.flatnonzero(given.break_after)
+    )
+
+
+def _backbone(plan: DesignPlan, coord: np.ndarray, gly: bool) -> Backbone:
+    aatype = np.full(plan.length, GLY, dtype=np.uint8)
+    domain = np.zeros(plan.length, dtype=np.int16)
+    breaks = np.zeros(plan.length, dtype=np.bool_)
+    for number, segment in enumerate(plan.domains, 1):
+        rows = slice(segment.start, segment.stop)
+        domain[rows] = number
+        given = plan.job.sources[segment.source].backbone
+        if given is not None:
+            breaks[rows] = given.break_after
+            if not gly:
+                aatype[rows] = given.aatype
+    return Backbone.from_coord(
+        coord, aatype=aatype, domain=domain, break_after=breaks, name=plan.name
+    )

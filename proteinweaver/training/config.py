@@ -1,0 +1,229 @@
+"""Typed config of training. A default lives here and nowhere else; `configs/` holds recipes on top.
+
+Importing it loads torch (for the network's own config classes) but neither Lightning nor Hydra.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+from proteinweaver.diffusion.objective import LossWeights
+from proteinweaver.diffusion.process import ProcessConfig
+from proteinweaver.errors import UserError
+from proteinweaver.nets.denoiser import DenoiserConfig
+
+__all__ = ["DataConfig", "LoggerConfig", "OptimizerConfig", "TrainConfig", "TrainerConfig"]
+
+
+def _above_zero(group: str, **values: float) -> None:
+    for name, value in values.items():
+        if not 0 < value < math.inf:
+            raise UserError(f"{group}.{name} is {value}; give a number above 0")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What is trained on.
+
+    Parameters
+    ----------
+    source : {"release", "synthetic"}
+        Structure sets from `folder`, or a tiny set of ideal chains made on the spot.
+    folder : str
+        Folder of ``domains.npz`` and ``chains.npz``; empty: the environment variable
+        ``PROTEINWEAVER_DATA``.
+    recipe : str
+        Mixture of `proteinweaver.training.recipes`; empty: the one named like the stage.
+    item : str
+        Train on this item of ``domains.npz`` alone (``"#n"``: the first training item of n residues); empty: all.
+    residues : int
+        Residues of a batch and device, padding included.
+    workers : int
+        Processes that prepare batches ahead; 0 prepares them in line.
+    """
+
+    source: Literal["release", "synthetic"] = "release"
+    folder: str = ""
+    recipe: str = ""
+    item: str = ""
+    residues: int = 2000
+    workers: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse values that make no batch."""
+        _above_zero("data", residues=self.residues)
+        if self.workers < 0:
+            raise UserError(f"data.workers is {self.workers}; give 0 or more")
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """AdamW, its learning rate over the budget, and the moving average.
+
+    Parameters
+    ----------
+    lr : float
+        Peak rate.
+    beta1, beta2, weight_decay : float
+    clip : float
+        Greatest norm of the gradient.
+    warmup_steps : int
+        Steps in which the rate rises linearly.
+    cooldown : float
+        Share of the budget in which it falls to `lr_floor`; 0 for none.
+    lr_floor : float
+        Least rate, as a share of the peak.
+    ema_decay : float
+        Of the moving average; it starts lower and reaches this value after some ten times its memory.
+    self_condition : float
+        Share of steps in which the network sees its own first estimate.
+    t_power : float
+        Times are drawn as a uniform number to this power: above 1, more of little noise.
+    """
+
+    lr: float = 1e-3
+    beta1: float = 0.9
+    beta2: float = 0.98
+    weight_decay: float = 0.01
+    clip: float = 2.0
+    warmup_steps: int = 200
+    cooldown: float = 0.2
+    lr_floor: float = 0.01
+    ema_decay: float = 0.999
+    self_condition: float = 0.5
+    t_power: float = 1.3
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot train."""
+        _above_zero("optimizer", lr=self.lr, clip=self.clip, t_power=self.t_power)
+        for name in ("beta1", "beta2", "ema_decay", "cooldown", "lr_floor", "self_condition"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise UserError(f"optimizer.{name} is {value}; give a number from 0 to 1")
+        if self.warmup_steps < 0:
+            raise UserError(f"optimizer.warmup_steps is {self.warmup_steps}; give 0 or more")
+
+
+@dataclass(frozen=True)
+class TrainerConfig:
+    """Where and for how long.
+
+    Parameters
+    ----------
+    device : str
+        ``"auto"``, ``"cpu"``, ``"cuda"``.
+    devices, nodes : int
+        Processes of one machine, machines (under torchrun or SLURM).
+    strategy : str
+        Lightning's: ``"auto"``, ``"ddp"``.
+    precision : str
+        Lightning's: ``"32-true"``, ``"bf16-mixed"``.
+    threads : int
+        Threads of the CPU; 0 leaves torch's choice.
+    compile : bool
+        Compile the blocks and the geometry (a minute at the start, then 1.75 times faster on a CPU).
+    max_minutes : float
+        Budget of training time, counted over resumed runs; 0 for none.
+    max_steps : int
+        Budget of steps; 0 for none.
+    session_minutes : float
+        Save and stop after this much time in this process, to go on later; 0 for never.
+    save_minutes : float
+        Time between checkpoints.
+    valid_every : int
+        Steps between measurements of the held-out loss; 0 for never.
+    valid_batches : int
+        Batches of each.
+    """
+
+    device: str = "auto"
+    devices: int = 1
+    nodes: int = 1
+    strategy: str = "auto"
+    precision: str = "32-true"
+    threads: int = 0
+    compile: bool = False
+    max_minutes: float = 30.0
+    max_steps: int = 0
+    session_minutes: float = 0.0
+    save_minutes: float = 2.0
+    valid_every: int = 400
+    valid_batches: int = 4
+
+    def __post_init__(self) -> None:
+        """Refuse a training without end."""
+        if self.max_minutes <= 0 and self.max_steps <= 0:
+            raise UserError("training has no end; set trainer.max_minutes or trainer.max_steps")
+        for name in ("devices", "nodes"):
+            if getattr(self, name) < 1:
+                raise UserError(f"trainer.{name} is {getattr(self, name)}; give 1 or more")
+        for name in ("valid_every", "valid_batches", "threads", "max_steps"):
+            if getattr(self, name) < 0:
+                raise UserError(f"trainer.{name} is {getattr(self, name)}; give 0 or more")
+
+
+@dataclass(frozen=True)
+class LoggerConfig:
+    """What is written down.
+
+    Parameters
+    ----------
+    every : int
+        Steps of which one line of ``metrics.jsonl`` gives the mean.
+    also : {"none", "csv", "tensorboard"}
+        A second log by Lightning.
+    """
+
+    every: int = 50
+    also: Literal["none", "csv", "tensorboard"] = "none"
+
+    def __post_init__(self) -> None:
+        """Refuse an empty mean."""
+        _above_zero("logger", every=self.every)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run.
+
+    Parameters
+    ----------
+    stage : {"domain", "assembler"}
+        What the weights will be for.
+    out : str
+        Folder of ``last.ckpt``, ``metrics.jsonl`` and ``train.json``. A run found there is resumed.
+    init : str
+        Start from the weights of this checkpoint or .safetensors file.
+    resume : str
+        Go on with this checkpoint: weights, optimizer, step.
+    overwrite : bool
+        Start afresh where `out` holds an earlier run.
+    seed : int
+        Key of the first weights, of batches and of noise.
+    model : DenoiserConfig
+    process : ProcessConfig
+    loss : LossWeights
+    data : DataConfig
+    optimizer : OptimizerConfig
+    trainer : TrainerConfig
+    logger : LoggerConfig
+    """
+
+    stage: Literal["domain", "assembler"] = "domain"
+    out: str = ""
+    init: str = ""
+    resume: str = ""
+    overwrite: bool = False
+    seed: int = 0
+    model: DenoiserConfig = field(default_factory=DenoiserConfig)
+    process: ProcessConfig = field(default_factory=ProcessConfig)
+    loss: LossWeights = field(default_factory=LossWeights)
+    data: DataConfig = field(default_factory=DataConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    logger: LoggerConfig = field(default_factory=LoggerConfig)
+
+    @property
+    def recipe(self) -> str:
+        """Name of the mixture."""
+        return self.data.recipe or self.stage

@@ -1,0 +1,72 @@
+"""Which structures are trained on, cut into which tasks: the named mixtures.
+
+A stage is a mixture, not a network: both stages train the same denoiser.
+"""
+
+from proteinweaver.data.batches import Mixture
+from proteinweaver.errors import UserError, nearest
+
+__all__ = ["RECIPES", "mixtures"]
+
+#: Mixtures by name.
+RECIPES: dict[str, tuple[Mixture, ...]] = {
+    # A start for both stages.
+    "base": (
+        Mixture(
+            "domains",
+            {"none": 0.15, "elements": 0.55, "segments": 0.3},
+            share=0.75,
+            max_length=144,
+        ),
+        Mixture(
+            "chains",
+            {"domains": 0.6, "segments": 0.2, "elements": 0.2},
+            share=0.25,
+            min_length=100,
+            max_length=320,
+        ),
+    ),
+    # Stage 1: single domains from blueprints, sometimes from nothing.
+    "domain": (Mixture("domains", {"none": 0.15, "elements": 0.85}, max_length=200),),
+    # Stage 2: known domains and segments, poses hidden.
+    "assembler": (
+        Mixture(
+            "chains",
+            {"domains": 0.85, "segments": 0.15},
+            share=0.7,
+            min_length=100,
+            max_length=400,
+        ),
+        Mixture(
+            "domains",
+            {"segments": 0.8, "elements": 0.2},
+            share=0.3,
+            min_length=80,
+            max_length=256,
+        ),
+    ),
+    # One chain, nothing known: can the network hold a fold at all?
+    "none": (Mixture("domains", {"none": 1.0}),),
+}
+
+
+def mixtures(name: str) -> tuple[Mixture, ...]:
+    """Look a recipe up.
+
+    Parameters
+    ----------
+    name : str
+        Key of `RECIPES`.
+
+    Returns
+    -------
+    tuple of Mixture
+
+    Raises
+    ------
+    UserError
+        If there is no such recipe.
+    """
+    if name not in RECIPES:
+        raise UserError(f"no recipe '{name}' for data.recipe; {nearest(name, RECIPES)}")
+    return RECIPES[name]

@@ -1,0 +1,159 @@
+"""The two training tasks. They share every line but their names: a stage differs in data and conditioning only."""
+
+from dataclasses import fields
+from typing import Any, ClassVar
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor
+
+from proteinweaver.data.datamodule import NumberedBatch
+from proteinweaver.diffusion.objective import denoising_losses, total_loss
+from proteinweaver.diffusion.process import FrameProcess
+from proteinweaver.errors import UserError
+from proteinweaver.io.typed import plain
+from proteinweaver.nets.denoiser import Denoiser
+from proteinweaver.training.checkpoints import CARD
+from proteinweaver.training.config import TrainConfig
+from proteinweaver.training.schedule import VALID_TIMES, draw_times, step_seed
+
+__all__ = ["TASKS", "Assembler", "DenoisingTask", "DomainGenerator"]
+
+
+class DenoisingTask(LightningModule):
+    """Denoising of frames: forward, loss, optimiser.
+
+    Times, noise and self-conditioning of a batch are a pure function of (seed, batch number).
+
+    Parameters
+    ----------
+    config : TrainConfig
+    provenance : dict, optional
+        Goes into every checkpoint: data hashes, command.
+    """
+
+    stage: ClassVar[str]
+
+    def __init__(self, config: TrainConfig, provenance: dict[str, Any] | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.provenance = dict(provenance or {})
+        self.net = Denoiser(config.model)
+        self.process = FrameProcess(config.process)
+        self.first_step, self.residues, self.minutes = 0, 0, 0.0
+        self.latest: dict[str, Tensor] = {}
+
+    @property
+    def step(self) -> int:
+        """Steps done, those before a resumption included."""
+        return self.first_step + self.trainer.global_step
+
+    def training_step(self, numbered: NumberedBatch, _: int) -> Tensor:
+        """Loss of one batch; its terms stay in ``latest``."""
+        setup, batch = self.config.optimizer, numbered.batch
+        seed = step_seed(self.config.seed, numbered.number)
+        host = torch.Generator().manual_seed(seed)
+        generator = torch.Generator(device=self.device).manual_seed(seed)
+        t = draw_times(len(batch.coord), host, self.process.config.t_min, setup.t_power)
+        self_condition = bool(torch.rand(1, generator=host) < setup.self_condition)
+        losses = denoising_losses(
+            self.net,
+            self.process,
+            batch.coord,
+            batch.condition,
+            t.to(self.device),
+            generator,
+            self.config.loss,
+            self_condition,
+        )
+        self.latest = {name: value.detach().mean() for name, value in losses.items()}
+        self.latest["residues"] = batch.condition.mask.sum()
+        return total_loss(losses, batch.condition.mask)
+
+    def validation_step(self, numbered: NumberedBatch, _: int) -> None:
+        """Held-out losses of one batch at every time of `VALID_TIMES`, noise always the same."""
+        batch = numbered.batch
+        totals: dict[str, Tensor] = {}
+        for k, time in enumerate(VALID_TIMES):
+            seed = step_seed(1_000 + k, numbered.number)
+            losses = denoising_losses(
+                self.net,
+                self.process,
+                batch.coord,
+                batch.condition,
+                torch.full((len(batch.coord),), time, device=self.device),
+                torch.Generator(device=self.device).manual_seed(seed),
+                self.config.loss,
+                True,
+            )
+            for name, value in losses.items():
+                self._log_valid(f"{name}/t{time:.1f}", value.mean())
+                totals[name] = totals.get(name, torch.zeros_like(value.mean())) + value.mean()
+        for name, value in totals.items():
+            self._log_valid(name, value / len(VALID_TIMES))
+
+    def _log_valid(self, name: str, value: Tensor) -> None:
+        self.log(f"valid/{name}", value, on_epoch=True, batch_size=1, sync_dist=True, logger=False)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW; the rate is set before every step."""
+        setup = self.config.optimizer
+        return torch.optim.AdamW(
+            self.net.parameters(),
+            lr=setup.lr,
+            betas=(setup.beta1, setup.beta2),
+            weight_decay=setup.weight_decay,
+        )
+
+    def configure_gradient_clipping(self, *_: Any, **__: Any) -> None:
+        """Bound the gradient; drop it if it is not finite, so that one bad batch costs one step."""
+        norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.config.optimizer.clip)
+        self.latest["norm"] = norm.detach()
+        if not bool(torch.isfinite(norm)):
+            for parameter in self.net.parameters():
+                parameter.grad = None
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what Lightning does not know."""
+        checkpoint[CARD] = {
+            **self.provenance,
+            "stage": self.stage,
+            "recipe": self.config.recipe,
+            "seed": self.config.seed,
+            "first_step": self.first_step,
+            "step": self.step,
+            "residues": self.residues,
+            "minutes": self.minutes,
+            "model": plain(self.config.model),
+            "process": plain(self.config.process),
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up the counters; refuse another network."""
+        card = checkpoint[CARD]
+        for group in ("model", "process"):
+            own, stored = getattr(self.config, group), card[group]
+            for f in fields(own):
+                if plain(getattr(own, f.name)) != plain(stored[f.name]):
+                    raise UserError(
+                        f"the checkpoint has {group}.{f.name} = {stored[f.name]}, the config "
+                        f"{plain(getattr(own, f.name))}; change the config, or use init instead of resume"
+                    )
+        self.first_step, self.residues = int(card["first_step"]), int(card["residues"])
+        self.minutes = float(card["minutes"])
+
+
+class DomainGenerator(DenoisingTask):
+    """Stage 1: single domains from ideal elements, or from nothing."""
+
+    stage = "domain"
+
+
+class Assembler(DenoisingTask):
+    """Stage 2: known insides, hidden poses."""
+
+    stage = "assembler"
+
+
+#: Task of a stage.
+TASKS: dict[str, type[DenoisingTask]] = {task.stage: task for task in (DomainGenerator, Assembler)}
