@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt, gaussian_filter
+from scipy.ndimage import distance_transform_edt, gaussian_filter, label
 
 ALLOWED = 0.02
 SLOPE_PER_DEG = 0.07
@@ -36,6 +36,10 @@ def read_grid(path: Path) -> np.ndarray:
 def smooth_log(grid: np.ndarray) -> np.ndarray:
     """Smooth log density at -180, -175, ... degrees, shape (72, 72)."""
     far = 2 * distance_transform_edt(np.tile(grid < ALLOWED, (3, 3)))[180:360, 180:360]
+    island, count = label(grid >= ALLOWED)
+    for number in range(1, count + 1):
+        if np.sum(island == number) < 50:  # the type II' turn, which smoothing would drown
+            grid = np.where(island == number, np.maximum(grid, 0.05), grid)
     inside = np.log(np.maximum(grid, ALLOWED))
     log_p = np.where(grid >= ALLOWED, inside, np.log(ALLOWED) - SLOPE_PER_DEG * far)
     log_p = gaussian_filter(log_p, SMOOTH_DEG / 2, mode="wrap")

@@ -12,6 +12,7 @@ def pytest_configure() -> None:
     # Before any test module imports torch: two busy threads are slower than one on a busy machine.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("MKL_NUM_THREADS", "1")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -34,4 +35,24 @@ def data_dir() -> Path:
     folder = Path(named) if named else REPO.parent / "shared" / "data"
     if not (folder / "domains.npz").is_file():
         pytest.skip(f"no structure release at {folder}; set PROTEINWEAVER_DATA to its folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with random weights of both stages, for everything but the quality of designs."""
+    from dataclasses import asdict
+
+    import torch
+
+    from proteinweaver.diffusion.process import ProcessConfig
+    from proteinweaver.io.weights import save_weights
+    from proteinweaver.nets.denoiser import Denoiser, DenoiserConfig
+
+    folder = tmp_path_factory.mktemp("weights")
+    config = DenoiserConfig(width=16, edge_width=8, heads=2, blocks=1)
+    for seed, stage in enumerate(("domain", "assembler")):
+        torch.manual_seed(seed)
+        settings = {"denoiser": asdict(config), "process": asdict(ProcessConfig())}
+        save_weights(folder, stage, Denoiser(config).state_dict(), settings, {"stage": stage})
     return folder

@@ -112,9 +112,7 @@ def _compose_tree(
     return {str(key): value for key, value in tree.items()}
 
 
-def _explain(
-    error: Exception, parsed: Sequence[Override], schema: Mapping[str, Any]
-) -> UserError:
+def _explain(error: Exception, parsed: Sequence[Override], schema: Mapping[str, Any]) -> UserError:
     """Turn Hydra's refusal into one line with the nearest key."""
     groups = [path.name for path in config_dir().iterdir() if path.is_dir()]
     known = [*_dotted(schema), *groups]

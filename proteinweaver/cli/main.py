@@ -15,7 +15,7 @@ from proteinweaver.cli.data import data
 from proteinweaver.cli.design import design
 from proteinweaver.cli.generate import generate
 from proteinweaver.cli.info import info
-from proteinweaver.cli.memory import keep_freed_memory
+from proteinweaver.cli.process import prepare_process
 from proteinweaver.cli.train import train
 from proteinweaver.errors import UserError
 
@@ -52,7 +52,9 @@ def run(arguments: Sequence[str]) -> int:
     """
     try:
         command = typer.main.get_command(app)
-        result = command.main(args=list(arguments), prog_name="proteinweaver", standalone_mode=False)
+        result = command.main(
+            args=list(arguments), prog_name="proteinweaver", standalone_mode=False
+        )
     except UserError as error:
         return _complain(str(error), 2)
     except KeyboardInterrupt:
@@ -79,7 +81,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """Run the command line of this process and exit."""
-    keep_freed_memory()
+    prepare_process()
     sys.exit(run(sys.argv[1:]))
 
 

@@ -92,7 +92,7 @@ def backbone_loss(atoms: Tensor, true: Tensor, mask: Tensor, cap: float = 10.0) 
     return _masked_mean(error / (1.0 + error / cap), mask)
 
 
-def local_distance_loss(atoms: Tensor, true: Tensor, mask: Tensor, neighbours: int = 16, cap: float = 3.0) -> Tensor:
+def local_distance_loss(atoms: Tensor, true: Tensor, mask: Tensor, neighbours: int = 16, cap: float = 1.0) -> Tensor:
     """Error of all 16 atom-atom distances between a residue and its neighbours in the true structure.
 
     Parameters

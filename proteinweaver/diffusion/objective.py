@@ -39,7 +39,7 @@ class LossWeights:
     trans: float = 1.0
     rot: float = 0.5
     backbone: float = 0.1
-    local: float = 0.5
+    local: float = 0.7
     intermediate: float = 0.25
     fade: float = 0.3
 

@@ -77,7 +77,8 @@ class RunConfig:
     seed : int
         Key of all noise.
     batch_size : int
-        Designs sampled together; 0 chooses by length and device. It never changes a design.
+        Designs sampled together on an accelerator; 0 chooses. On a CPU they are sampled one by
+        one (see `proteinweaver.generation.batching`).
     device : str
         ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ...
     threads : int

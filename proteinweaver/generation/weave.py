@@ -144,7 +144,7 @@ def weave(
     Yields
     ------
     Design
-        As batches finish, shortest chains first. A failed one has coordinates that are no numbers.
+        As batches finish. A failed one has coordinates that are no numbers.
     """
     device = next(m.device for m in (kit.domain, kit.assembler) if m) if plans else "cpu"
     for chunk in groups([plan.length for plan in plans], kit.config.batch_size, device):

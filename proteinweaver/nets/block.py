@@ -6,14 +6,19 @@ from torch import Tensor, nn
 from proteinweaver.nets.embeddings import EdgeEmbedding, gather_residues
 from proteinweaver.nets.graph import Graph
 
-__all__ = ["Block"]
+__all__ = ["CHAIN_EDGES", "Block"]
+
+#: Leading edges of the graph (sequence offsets -1, 1, -2, 2) that every residue reads one by one.
+CHAIN_EDGES = 4
 
 
 class Block(nn.Module):
     """Attention over a sparse graph with values made of edges, a transition, and a frame update.
 
     Attention weights and values come from the same small network on edge features (invariant geometry plus both
-    residues), so the cost per residue is K times a narrow edge network whatever the length of the chain.
+    residues), so the cost per residue is K times a narrow edge network whatever the length of the chain. The edges to the
+    first `CHAIN_EDGES` neighbours along the chain are read directly besides, not through the average of attention: peptide bonds
+    are a matter of exactly those.
 
     Parameters
     ----------
@@ -33,6 +38,7 @@ class Block(nn.Module):
         self.edge = nn.Linear(edge_width, edge_width)
         self.logits = nn.Linear(edge_width, heads)
         self.out = nn.Linear(heads * edge_width, width)
+        self.chain = nn.Linear(CHAIN_EDGES * edge_width, width)
         self.transition = nn.Sequential(
             nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.SiLU(), nn.Linear(4 * width, width)
         )
@@ -42,6 +48,8 @@ class Block(nn.Module):
             for layer in (self.out, self.transition[-1], self.update):
                 layer.weight.mul_(0.1 if layer is not self.update else 0.01)
                 layer.bias.zero_()
+            self.chain.weight.zero_()
+            self.chain.bias.zero_()
 
     def forward(self, h: Tensor, geometry: Tensor, offset: Tensor, graph: Graph) -> tuple[Tensor, Tensor]:
         """Update residue features and propose a frame update.
@@ -67,6 +75,7 @@ class Block(nn.Module):
         logits = self.logits(edge) + graph.weight.clamp_min(1e-9).log()[..., None]
         attention = torch.softmax(logits, dim=2)
         message = attention.transpose(-1, -2) @ edge
-        h = h + self.out(message.flatten(-2))
+        along = edge[:, :, :CHAIN_EDGES] * graph.weight[:, :, :CHAIN_EDGES, None]
+        h = h + self.out(message.flatten(-2)) + self.chain(along.flatten(-2))
         h = h + self.transition(h)
         return h, self.update(self.norm_out(h))

@@ -58,8 +58,10 @@ class Pace(Callback):
         self._handlers: dict[int, Any] = {}
 
     def on_train_start(self, trainer: Trainer, task: DenoisingTask) -> None:
-        """Start the clock and listen."""
+        """Start the clock and listen; a run that is over does no step more."""
         self._start, self._before = time.monotonic(), task.minutes
+        over = used_budget(task.step, task.minutes, task.config.trainer) >= 1
+        trainer.should_stop = bool(trainer.strategy.broadcast(over))
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
                 self._handlers[number] = signal.signal(number, self._heard)

@@ -5,6 +5,7 @@
     OUT/last.ckpt        weights (current and average), optimizer, counters: the resume point
     OUT/metrics.jsonl    means over a few steps; held-out losses at every noise level
     OUT/train.json       the config
+    OUT/STAGE.safetensors and .json, when the budget is used: the weights, for ``--weights OUT``
 
 The same call with the same folder goes on where it stopped: batches, noise and rate are functions of the step, so the loss
 curve continues as if nothing had happened (to rounding; with a budget of minutes, up to the clock).
@@ -37,6 +38,7 @@ from proteinweaver.training.checkpoints import (
 )
 from proteinweaver.training.compiled import compiled
 from proteinweaver.training.config import TrainConfig
+from proteinweaver.training.export import export_weights
 from proteinweaver.training.schedule import used_budget
 from proteinweaver.training.sources import open_sources
 from proteinweaver.training.tasks import TASKS, DenoisingTask
@@ -120,8 +122,10 @@ def train(
         trainer.fit(task, datamodule=data, ckpt_path=start, weights_only=True)
     if pace.signal:
         _log.warning("%s: saved %s at step %d", pace.signal, checkpoint, task.step)
-    used = used_budget(task.step, task.minutes, setup)
-    return TrainResult(checkpoint, dict(log.last), task.step, used >= 1)
+    finished = used_budget(task.step, task.minutes, setup) >= 1
+    if finished and trainer.is_global_zero:
+        export_weights(checkpoint, config.stage, out)
+    return TrainResult(checkpoint, dict(log.last), task.step, finished)
 
 
 def _prepare(config: TrainConfig, out: Path) -> None:

@@ -163,6 +163,7 @@ def test_the_objective_is_a_function_of_its_generator(small_net, process):
 
 def test_the_total_is_the_weighted_sum(small_net, process):
     losses, mask = _losses(small_net, process, False)
+    losses = {name: value.detach() for name, value in losses.items()}
     w = LossWeights()
     parts = w.trans * losses["trans"] + w.rot * losses["rot"] + w.backbone * losses["backbone"]
     parts = parts + w.local * losses["local"] + w.intermediate * 2 * losses["intermediate"]

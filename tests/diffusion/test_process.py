@@ -122,7 +122,6 @@ def test_the_pooled_pose_measured_on_draws(process):
     trans = torch.zeros(count, length, 3)
     trans[:, :RESIDUES, 0], trans[:, RESIDUES:, 0] = DISTANCE / 2, -DISTANCE / 2
     mask = torch.ones(count, length, dtype=torch.bool)
-    rot = torch.eye(3).expand(count, length, 3, 3)
     level = process.level(torch.ones(count))
     eps = centred(torch.randn(trans.shape, generator=torch.Generator().manual_seed(2)), mask)
     noisy = level.alpha[:, None, None] * trans + LENGTH_UNIT * level.sigma[:, None, None] * eps
@@ -130,4 +129,3 @@ def test_the_pooled_pose_measured_on_draws(process):
     noise = gap[:, 1:].std()  # across the axis there is no signal
     assert float(gap[:, 0].mean() / noise) < BOUND + 4 / math.sqrt(count)
     assert float(noise) == pytest.approx(LENGTH_UNIT * math.sqrt(2 / RESIDUES), rel=0.15)
-    assert rot.shape[0] == count

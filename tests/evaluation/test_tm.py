@@ -1,4 +1,4 @@
-"""TM-score against a general optimiser, and structural alignment against brute force and TM-align's results."""
+"""TM-score against a general optimiser; alignment against brute force and TM-align."""
 
 import itertools
 
@@ -10,7 +10,14 @@ from scipy.spatial.transform import Rotation
 from proteinweaver.evaluation.alignment import tm_align, tm_align_pairs
 from proteinweaver.evaluation.diversity import mean_pairwise_tm
 from proteinweaver.evaluation.dynamic import align_sequentially
+from proteinweaver.evaluation.sets import load_set
 from proteinweaver.evaluation.tm import tm_after_superposing, tm_d0, tm_score
+
+#: Scores of TM-align (tmtools 0.3.0) for pairs of the ten published RFdiffusion designs.
+TM_ALIGN = {
+    (0, 1): 0.2978, (0, 2): 0.4222, (0, 3): 0.3638, (0, 4): 0.3647, (0, 5): 0.2935, (0, 6): 0.4398,
+    (0, 7): 0.3273, (0, 8): 0.3670, (0, 9): 0.3882, (1, 2): 0.2760, (1, 3): 0.2920, (1, 4): 0.3437,
+}  # fmt: skip
 
 
 def moved(x: np.ndarray, seed: int) -> np.ndarray:
@@ -27,7 +34,7 @@ def hinged(x: np.ndarray) -> np.ndarray:
 
 
 def test_d0_of_known_lengths():
-    np.testing.assert_allclose(tm_d0([100, 300]), [3.6520, 6.3554], atol=2e-4)
+    np.testing.assert_allclose(tm_d0([100, 300]), [3.6521, 6.3602], atol=2e-4)
     assert tm_d0(12) == 0.5
 
 
@@ -49,7 +56,8 @@ def test_search_reaches_what_a_general_optimiser_reaches(coil):
         return -np.mean(1 / (1 + (away**2).sum(-1) / d0**2))
 
     starts = [
-        np.concatenate((Rotation.random(random_state=k).as_rotvec(), np.zeros(3))) for k in range(12)
+        np.concatenate((Rotation.random(random_state=k).as_rotvec(), np.zeros(3)))
+        for k in range(12)
     ]
     best = max(-minimize(loss, start, method="Powell").fun for start in starts)
     ours = tm_score(x, y)
@@ -66,7 +74,7 @@ def test_pose_is_judged_by_the_other_part(coil):
 
 
 def brute_force(score: np.ndarray, gap: float) -> float:
-    """Best total over all sequential alignments: every jump between matches that skips something costs a gap per side."""
+    """Best total of any sequential alignment; a jump costs a gap for each side it skips on."""
     n, m = score.shape
     best = 0.0
     for k in range(1, min(n, m) + 1):
@@ -126,15 +134,8 @@ def test_too_short_or_unequal_is_refused(coil):
 
 @pytest.mark.realdata
 def test_alignment_reaches_tm_align_on_published_designs(data_dir):
-    """Scores by the second chain that TM-align (tmtools 0.3.0) gives for pairs of RFdiffusion designs."""
-    from proteinweaver.evaluation.sets import load_set
-
     designs = [chain.ca for chain in load_set(data_dir / "published" / "rfdiffusion_L150")]
-    truth = TM_ALIGN
-    found = tm_align_pairs([(designs[i], designs[j]) for i, j in truth])[:, 1]
-    known = np.array(list(truth.values()))
+    found = tm_align_pairs([(designs[i], designs[j]) for i, j in TM_ALIGN])[:, 1]
+    known = np.array(list(TM_ALIGN.values()))
     assert (found > known - 0.05).all()
-    assert found.mean() == pytest.approx(known.mean(), rel=0.03)
-
-
-TM_ALIGN: dict[tuple[int, int], float] = {}
+    assert known.mean() - 0.005 < found.mean() < known.mean() + 0.02

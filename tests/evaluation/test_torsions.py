@@ -17,7 +17,7 @@ from proteinweaver.structure.ideal import build_backbone
 def test_dihedral_agrees_with_gemmi():
     points = np.random.default_rng(0).standard_normal((50, 4, 3)) * 4
     ours = dihedral(*np.moveaxis(points, 1, 0))
-    truth = [gemmi.calc_dihedral(*(gemmi.Position(*p) for p in quad)) for quad in points]
+    truth = [gemmi.calculate_dihedral(*(gemmi.Position(*p) for p in quad)) for quad in points]
     np.testing.assert_allclose(ours, truth, atol=1e-10)
 
 
@@ -77,9 +77,11 @@ def test_shipped_grid_is_the_published_one(data_dir):
 def test_torsions_of_ubiquitin_agree_with_gemmi(data_dir):
     model = gemmi.read_structure(str(data_dir / "raw" / "1ubq.pdb"))[0]
     residues = [r for r in model["A"].get_polymer()]
-    coord = np.array([[r.find_atom(a, "*").pos.tolist() for a in "N CA C O".split()] for r in residues])
+    coord = np.array(
+        [[r.find_atom(a, "*").pos.tolist() for a in "N CA C O".split()] for r in residues]
+    )
     phi, psi, omega = backbone_torsions(coord)
     for i in range(1, len(residues) - 1):
-        truth = gemmi.calc_phi_psi(residues[i - 1], residues[i], residues[i + 1])
+        truth = gemmi.calculate_phi_psi(residues[i - 1], residues[i], residues[i + 1])
         np.testing.assert_allclose((phi[i], psi[i]), truth, atol=1e-6)
-    assert gemmi.calc_omega(residues[3], residues[4]) == pytest.approx(omega[3], abs=1e-6)
+    assert gemmi.calculate_omega(residues[3], residues[4]) == pytest.approx(omega[3], abs=1e-6)

@@ -157,10 +157,10 @@ def test_a_break_stays_open() -> None:
 
 
 def test_forbidden_torsions_leave() -> None:
-    """One residue at (60, -120) between strands reaches an allowed region, but only when asked."""
+    """One residue at (0, -40) between strands reaches an allowed region, but only when asked."""
     phi = torch.full((15,), math.radians(-118.0))
     psi = torch.full((15,), math.radians(134.0))
-    phi[7], psi[7] = math.radians(60.0), math.radians(-120.0)
+    phi[7], psi[7] = math.radians(0.0), math.radians(-40.0)
     chain = build_backbone(phi, psi)
     forced = close_backbone(chain, forces=ClosureForces(rama=5.0)).coord
     ignored = close_backbone(chain, forces=ClosureForces(rama=0.0)).coord
