@@ -1,9 +1,10 @@
 """Turn a training checkpoint into weights that ship with the package.
 
     python scripts/export_weights.py CKPT domain
-    python scripts/export_weights.py CKPT assembler --folder DIR [--half] [--data DIR] [--command TEXT]
+    python scripts/export_weights.py CKPT assembler [--folder DIR] [--half] [--data DIR]
 
-Takes the moving average; records steps, residues, minutes, data hashes, command and last losses in the JSON beside it.
+Takes the moving average; records steps, residues, minutes, data hashes, command and last losses in
+the JSON beside it.
 """
 
 import argparse
@@ -16,18 +17,32 @@ from proteinweaver.training.export import export_weights
 
 
 def main() -> int:
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     p.add_argument("checkpoint", help="last.ckpt of a run")
     p.add_argument("name", help="domain or assembler")
     p.add_argument("--folder", default=str(weights_folder()), help="default: inside the package")
     p.add_argument("--half", action="store_true", help="store float16")
     p.add_argument("--stage", default="", help="where the checkpoint does not tell; default: NAME")
-    p.add_argument("--command", default="", help="how it was trained, where the checkpoint does not tell")
-    p.add_argument("--data", default="", help="folder of the training sets, where the checkpoint does not tell")
+    p.add_argument(
+        "--command", default="", help="how it was trained, where the checkpoint does not tell"
+    )
+    p.add_argument(
+        "--data",
+        default="",
+        help="folder of the training sets, where the checkpoint does not tell",
+    )
     a = p.parse_args()
     try:
         sha256 = export_weights(
-            a.checkpoint, a.name, a.folder, half=a.half, stage=a.stage, command=a.command, data=a.data
+            a.checkpoint,
+            a.name,
+            a.folder,
+            half=a.half,
+            stage=a.stage,
+            command=a.command,
+            data=a.data,
         )
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

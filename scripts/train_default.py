@@ -1,11 +1,13 @@
 """Train or continue the shipped weights: the one recipe, on CPU or GPU, without Hydra.
 
-    python scripts/train_default.py --stage domain --data DIR --out RUN --budget 85 --device cpu --compile
-    python scripts/train_default.py --stage assembler --data DIR --out RUN2 --budget 60 --init RUN/last.ckpt ...
+    python scripts/train_default.py --stage domain --data DIR --out RUN --budget 85 --compile
+    python scripts/train_default.py --stage assembler --data DIR --out RUN2 --init RUN/last.ckpt
 
-``--budget`` counts minutes of training (with ``--resume``, after that checkpoint). The same command goes on where it
-stopped; ``--session 9`` saves and stops after nine minutes, for machines that are lent by the slice. SIGTERM and Ctrl-C
-save first. Needs torch, numpy, scipy, safetensors and pytorch-lightning; on a GPU give ``--residues 16000 --workers 8`` or so.
+``--budget`` counts minutes of training; with ``--resume CKPT`` it is a new leg, with a rate and a
+cooldown of its own, that goes on from CKPT. The same command goes on where it stopped;
+``--session 9`` saves and stops after nine minutes, for machines that are lent by the slice.
+SIGTERM and Ctrl-C save first. Needs torch, numpy, scipy, safetensors and pytorch-lightning; on a
+GPU give ``--residues 16000 --workers 8`` or so.
 """
 
 import argparse
@@ -29,20 +31,30 @@ from proteinweaver.training.run import train
 
 
 def arguments() -> argparse.Namespace:
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     p.add_argument("--stage", default="domain", choices=("domain", "assembler"))
     p.add_argument("--recipe", default="", choices=("", *RECIPES), help="default: the stage's")
     p.add_argument("--data", default="../shared/data", help="folder of domains.npz and chains.npz")
     p.add_argument("--out", required=True)
     p.add_argument("--budget", type=float, default=30.0, help="minutes of training")
     p.add_argument("--steps", type=int, default=0, help="budget of steps, where it ends first")
-    p.add_argument("--session", type=float, default=0.0, help="save and stop after so many minutes")
-    p.add_argument("--resume", default="", help="go on with a checkpoint: weights, optimizer, step")
-    p.add_argument("--init", default="", help="start from the weights of a checkpoint or .safetensors")
+    p.add_argument(
+        "--session", type=float, default=0.0, help="save and stop after so many minutes"
+    )
+    p.add_argument(
+        "--resume", default="", help="go on with a checkpoint: weights, optimizer, step"
+    )
+    p.add_argument(
+        "--init", default="", help="start from the weights of a checkpoint or .safetensors"
+    )
     p.add_argument("--lr", type=float, default=OptimizerConfig.lr)
     p.add_argument("--cooldown", type=float, default=OptimizerConfig.cooldown)
     p.add_argument("--warmup", type=int, default=OptimizerConfig.warmup_steps, help="steps")
-    p.add_argument("--residues", type=int, default=DataConfig.residues, help="of a batch and device")
+    p.add_argument(
+        "--residues", type=int, default=DataConfig.residues, help="of a batch and device"
+    )
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     p.add_argument("--devices", type=int, default=1)
@@ -58,12 +70,12 @@ def arguments() -> argparse.Namespace:
 
 
 def config_of(a: argparse.Namespace) -> TrainConfig:
-    model, before = DenoiserConfig(), 0.0
+    model, minutes, step = DenoiserConfig(), 0.0, 0
     if a.blocks:
         model = replace(model, blocks=a.blocks)
     if a.resume:
         found = read_checkpoint(a.resume)
-        model, before = found.model, found.minutes
+        model, minutes, step = found.model, found.minutes, found.step
     elif a.init:
         _, model = initial_state(a.init)
     return TrainConfig(
@@ -82,8 +94,10 @@ def config_of(a: argparse.Namespace) -> TrainConfig:
             precision=a.precision,
             threads=a.threads,
             compile=a.compile,
-            max_minutes=before + a.budget,
+            max_minutes=a.budget,
             max_steps=a.steps,
+            start_minutes=minutes,
+            start_step=step,
             session_minutes=a.session,
             save_minutes=a.save_minutes,
             valid_every=a.valid_every,

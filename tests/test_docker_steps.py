@@ -1,5 +1,7 @@
 """The Dockerfile's steps, run in a clean folder where no container engine is.
 
+They install the package as a wheel into a new environment, so this is the test of that as well.
+
 FROM becomes a fresh virtual environment of the running Python, WORKDIR and COPY act below a folder
 that stands for the image's root, RUN runs with that environment first on the path.
 """
@@ -93,7 +95,7 @@ class Image:
 
 
 def test_steps_of_the_dockerfile_give_a_working_program(repo: Path, tmp_path: Path) -> None:
-    """Build as the file says, then run the default command and a small design."""
+    """Build as the file says, then design and train outside the checkout."""
     # PyPI instead of the CPU index: whatever index the machine knows will do.
     image = Image(repo, tmp_path, {"TORCH_INDEX": "https://pypi.org/simple"})
     for keyword, text in instructions((repo / "Dockerfile").read_text()):
@@ -102,6 +104,9 @@ def test_steps_of_the_dockerfile_give_a_working_program(repo: Path, tmp_path: Pa
     shown = subprocess.run([*image.entry, *image.command], check=True, **run).stdout
     assert "proteinweaver" in shown
     assert "torch" in shown
-    words = ["generate", "--length", "40", "-n", "1", "--num-steps", "2", "-o", "a"]
+    words = ["design", "--length", "100", "--domains", "2", "-n", "1", "-o", "a"]
     subprocess.run([*image.entry, *words], check=True, **run)
     assert len(list((image.folder / "a/designs").glob("*.pdb"))) == 1
+    words = ["train", "experiment=debug", "-o", "ckpt"]
+    subprocess.run([*image.entry, *words], check=True, **run)
+    assert (image.folder / "ckpt/last.ckpt").is_file()

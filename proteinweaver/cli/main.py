@@ -30,6 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+_INTERRUPTED = "interrupted; what is finished is kept, the same command goes on"
 _COMMANDS: tuple[Callable[..., None], ...] = (design, generate, assemble, train)
 for _command in _COMMANDS:
     app.command()(_command)
@@ -57,12 +58,8 @@ def run(arguments: Sequence[str]) -> int:
         )
     except UserError as error:
         return _complain(str(error), 2)
-    except KeyboardInterrupt:
-        return _complain("interrupted; finished designs are kept, the same command goes on", 130)
-    except typer.Exit as stop:
-        return int(stop.exit_code)
-    except typer.Abort:
-        return _complain("interrupted", 130)
+    except (KeyboardInterrupt, typer.Abort):
+        return _complain(_INTERRUPTED, 130)
     except BrokenPipeError:
         sys.stderr.close()
         return 141
@@ -76,6 +73,9 @@ def run(arguments: Sequence[str]) -> int:
             return _complain("out of memory; lower --batch-size or --length", 2)
         traceback.print_exc()
         return _complain(f"this is a fault of proteinweaver, not yours: {error!r}", 1)
+    # Without its standalone mode Typer returns the code of an Exit, and 130 for Ctrl-C.
+    if result == 130:
+        return _complain(_INTERRUPTED, 130)
     return result if isinstance(result, int) else 0
 
 

@@ -29,7 +29,9 @@ Seed = Annotated[
 ]
 BatchSize = Annotated[
     str | None,
-    typer.Option("--batch-size", metavar="N|auto", help="Designs at once on a GPU.", show_default="auto"),
+    typer.Option(
+        "--batch-size", metavar="N|auto", help="Designs at once on a GPU.", show_default="auto"
+    ),
 ]
 Device = Annotated[
     str | None, typer.Option("--device", help="auto, cpu, cuda, cuda:1.", show_default=_RUN.device)

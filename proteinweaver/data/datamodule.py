@@ -1,11 +1,14 @@
 """Batches for Lightning: step k of process r of w takes batch k w + r, whatever happened before.
 
-The loader has no memory to save: batches are a pure function of (seed, number), so a resumed run asks for the step it
-stands at and sees what an unbroken one would have seen. Worker processes prepare batches ahead, in order.
+The loader has no memory to save: batches are a pure function of (seed, number), so a resumed run
+asks for the step it
+stands at and sees what an unbroken one would have seen. Worker processes prepare batches ahead,
+in order.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from pytorch_lightning import LightningDataModule
@@ -25,29 +28,37 @@ class NumberedBatch:
     ----------
     number : int
     batch : Batch
+    residues : int
+        Without padding.
     """
 
     number: int
     batch: Batch
+    residues: int
 
     def to(self, device: torch.device | str) -> "NumberedBatch":
         """Copy on ``device``; does not wait for copies from pinned memory."""
         condition = self.batch.condition
-        moved = {f.name: getattr(condition, f.name).to(device, non_blocking=True) for f in fields(condition)}
+        moved = {
+            f.name: getattr(condition, f.name).to(device, non_blocking=True)
+            for f in fields(condition)
+        }
         coord = self.batch.coord.to(device, non_blocking=True)
-        return NumberedBatch(self.number, Batch(coord, Condition(**moved)))
+        return replace(self, batch=Batch(coord, Condition(**moved)))
 
     def pin_memory(self) -> "NumberedBatch":
         """Copy in page-locked memory (called by the loader)."""
         condition = self.batch.condition
         pinned = {f.name: getattr(condition, f.name).pin_memory() for f in fields(condition)}
-        return NumberedBatch(self.number, Batch(self.batch.coord.pin_memory(), Condition(**pinned)))
+        return replace(self, batch=Batch(self.batch.coord.pin_memory(), Condition(**pinned)))
 
 
 class _Numbered(IterableDataset[NumberedBatch]):
-    """Batches of one process: numbers ``start, start + stride, ...``, without end unless ``count`` is given."""
+    """Numbers ``start, start + stride, ...`` of one process; ``count`` of them, or no end."""
 
-    def __init__(self, source: BatchSource, start: int, stride: int, count: int | None = None) -> None:
+    def __init__(
+        self, source: BatchSource, start: int, stride: int, count: int | None = None
+    ) -> None:
         self.source, self.start, self.stride, self.count = source, start, stride, count
 
     def __iter__(self) -> Iterator[NumberedBatch]:
@@ -56,7 +67,8 @@ class _Numbered(IterableDataset[NumberedBatch]):
         k = first
         while self.count is None or k < self.count:
             number = self.start + k * self.stride
-            yield NumberedBatch(number, self.source.batch(number))
+            batch = self.source.batch(number)
+            yield NumberedBatch(number, batch, int(batch.condition.mask.sum()))
             k += every
 
 
@@ -87,22 +99,35 @@ class BatchDataModule(LightningDataModule):
         self.train, self.valid = train, valid
         self.valid_batches, self.workers = valid_batches, workers
 
+    def _place(self) -> tuple[int, int, int]:
+        """Tell steps done, rank of this process, number of processes."""
+        trainer = self.trainer
+        if trainer is None:
+            raise RuntimeError("attach the data module to a trainer first")
+        done: Any = trainer.lightning_module.step
+        return int(done), trainer.global_rank, trainer.world_size
+
     def _loader(self, numbers: _Numbered, workers: int) -> DataLoader[NumberedBatch]:
-        pin = torch.cuda.is_available() and self.trainer.strategy.root_device.type == "cuda"
-        more = {"prefetch_factor": 4, "persistent_workers": True} if workers else {}
-        return DataLoader(numbers, batch_size=None, num_workers=workers, pin_memory=pin, **more)
+        on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+        return DataLoader(
+            numbers,
+            batch_size=None,
+            num_workers=workers,
+            pin_memory=on_gpu,
+            prefetch_factor=4 if workers else None,
+            persistent_workers=workers > 0,
+        )
 
     def train_dataloader(self) -> DataLoader[NumberedBatch]:
         """Endless batches from the task's step on."""
-        rank, world = self.trainer.global_rank, self.trainer.world_size
-        start = self.trainer.lightning_module.step * world + rank
-        return self._loader(_Numbered(self.train, start, world), self.workers)
+        step, rank, world = self._place()
+        return self._loader(_Numbered(self.train, step * world + rank, world), self.workers)
 
     def val_dataloader(self) -> DataLoader[NumberedBatch] | list[None]:
         """Deliver the same few held-out batches every time."""
         if self.valid is None or self.valid_batches == 0:
             return []
-        rank, world = self.trainer.global_rank, self.trainer.world_size
+        _, rank, world = self._place()
         count = len(range(rank, self.valid_batches, world))
         return self._loader(_Numbered(self.valid, rank, world, count), 0)
 

@@ -3,7 +3,8 @@
 Nothing in the network knows what a domain is; it weaves *pieces*. The same structure therefore serves many tasks:
 
 - ``none``: nothing known;
-- ``elements``: ideal helices and strands where the native has them (the *blueprint* task);
+- ``elements``: ideal helices and strands where the native has them (the *blueprint* task); half of the native beta hairpins
+  are one piece, loop included, as inference takes hairpins from a small library;
 - ``segments``: the chain cut at loops into two to four native segments;
 - ``domains``: the domains of a multi-domain chain, its linkers hidden.
 
@@ -14,6 +15,7 @@ The spliced map of ProteinWeaver (Ma et al. 2024, arXiv 2411.16686), cut at ever
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +23,16 @@ from numpy.typing import NDArray
 from proteinweaver.data.store import StructureItem
 from proteinweaver.structure.ideal import ideal_element
 
-__all__ = ["MIN_ELEMENT", "Task", "domains_task", "elements_task", "no_map_task", "segments_task", "ss_runs"]
+__all__ = [
+    "MIN_ELEMENT",
+    "Task",
+    "domains_task",
+    "elements_task",
+    "find_hairpins",
+    "no_map_task",
+    "segments_task",
+    "ss_runs",
+]
 
 #: Shortest run of P-SEA labels that counts as an element (residues).
 MIN_ELEMENT = {"H": 5, "E": 3}
@@ -79,6 +90,37 @@ def no_map_task(item: StructureItem, rng: np.random.Generator) -> Task:
     return Task(np.full(n, -1, np.int64), np.zeros((n, 4, 3), np.float32), np.zeros(n, np.int64))
 
 
+def find_hairpins(
+    item: StructureItem, runs: list[tuple[str, int, int]], longest_loop: int = 6
+) -> list[tuple[int, int]]:
+    """Beta hairpins: two consecutive strands, a short loop, three or more CA pairs within 5.8 angstrom.
+
+    Parameters
+    ----------
+    item : StructureItem
+    runs : list of (letter, start, stop)
+        Elements of the chain.
+    longest_loop : int
+        Residues.
+
+    Returns
+    -------
+    list of (int, int)
+        First residue and one past the last; hairpins do not overlap.
+    """
+    found: list[tuple[int, int]] = []
+    for (a, start, stop), (b, next_start, next_stop) in pairwise(runs):
+        if a != "E" or b != "E" or next_start - stop > longest_loop or (found and found[-1][1] > start):
+            continue
+        if item.break_after[stop - 1 : next_start].any():
+            continue
+        first, second = item.coord[start:stop, 1], item.coord[next_start:next_stop, 1]
+        distance = np.linalg.norm(first[:, None] - second[None], axis=-1)
+        if (distance < 5.8).sum() >= 3:
+            found.append((start, next_stop))
+    return found
+
+
 def elements_task(item: StructureItem, rng: np.random.Generator) -> Task:
     """Ideal elements where the native has them; loops unknown, secondary structure told."""
     n = len(item)
@@ -88,6 +130,11 @@ def elements_task(item: StructureItem, rng: np.random.Generator) -> Task:
     for number, (letter, start, stop) in enumerate(runs):
         piece[start:stop] = number
         known[start:stop] = _ideal(letter, stop - start)
+    for start, stop in find_hairpins(item, runs):
+        if rng.random() < 0.5:
+            piece[start:stop] = piece[start]
+            deformed = item.coord[start:stop] + _smooth_noise(stop - start, 0.5 * rng.random(), rng)[:, None, :]
+            known[start:stop] = deformed
     return Task(piece, known, _ss_tokens(n, runs))
 
 

@@ -1,6 +1,7 @@
-"""A tiny structure set made of ideal helices and strands joined by loops: something to train on where there is no data.
+"""A tiny structure set of ideal helices and strands: something to train on without data.
 
-Good for trying out a machine and for tests. It holds no protein, so nothing learnt from it is of use.
+Good for trying out a machine and for tests. It holds no protein, so nothing learnt from it is of
+use.
 """
 
 import math
@@ -95,4 +96,6 @@ def write_synthetic_sets(folder: Path, seed: int = 0) -> None:
     rng = np.random.default_rng(seed)
     for kind in _LENGTHS:
         path = folder / f"{kind}.npz"
-        write_archive(path, _arrays(kind, rng), {"made_by": "proteinweaver.data.synthetic", "seed": seed})
+        write_archive(
+            path, _arrays(kind, rng), {"made_by": "proteinweaver.data.synthetic", "seed": seed}
+        )

@@ -5,13 +5,16 @@
 clean rotations imply, ``s = grad log p_tau(R | R0)`` (IGSO(3)).
 """
 
+from dataclasses import replace
+
 import torch
 from samplers import igso3
 from torch import Tensor
 
+from proteinweaver.diffusion.guidance import separate_pieces
 from proteinweaver.diffusion.process import FrameProcess
 from proteinweaver.nets.condition import Condition
-from proteinweaver.nets.denoiser import LENGTH_UNIT, Denoised, Denoiser, Frames
+from proteinweaver.nets.denoiser import LENGTH_UNIT, Denoised, Denoiser, Frames, centred
 
 __all__ = ["FrameField"]
 
@@ -27,10 +30,21 @@ class FrameField:
     memory : bool
         True: the network sees the estimate of the previous call of this run (self-conditioning as a declared memory).
         False: two passes at the same (state, t), which makes the field a pure function; used in every study of order.
+    repulsion : float
+        Strength with which overlapping pieces are moved apart in the estimate (`separate_pieces`): its share is
+        ``repulsion rho^2 / (rho^2 + 0.1^2) / (1 + rho^2)``, so neither the pure noise nor the last steps feel it.
     """
 
-    def __init__(self, net: Denoiser, process: FrameProcess, condition: Condition, memory: bool = True) -> None:
+    def __init__(
+        self,
+        net: Denoiser,
+        process: FrameProcess,
+        condition: Condition,
+        memory: bool = True,
+        repulsion: float = 0.0,
+    ) -> None:
         self.net, self.process, self.condition, self.memory = net, process, condition, memory
+        self.repulsion = repulsion
         self.calls = 0
         self._previous: Frames | None = None
 
@@ -58,6 +72,11 @@ class FrameField:
             previous = (first.rot, first.trans)
         out: Denoised = self.net(*noisy, previous)
         self.calls += 1
+        if self.repulsion:
+            rho2 = self.process.trans_law.rho(t) ** 2
+            share = self.repulsion * rho2 / (rho2 + 0.01) / (1.0 + rho2)
+            moved = separate_pieces(out.trans, self.condition.piece, share)
+            out = replace(out, trans=centred(moved, self.condition.mask))
         self._previous = (out.rot, out.trans)
         return out
 

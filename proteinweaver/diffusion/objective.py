@@ -11,6 +11,7 @@ from torch import Tensor
 
 from proteinweaver.diffusion.losses import (
     backbone_loss,
+    clash_loss,
     frame_atoms,
     local_distance_loss,
     rotation_score_loss,
@@ -30,7 +31,7 @@ class LossWeights:
 
     Parameters
     ----------
-    trans, rot, backbone, local : float
+    trans, rot, backbone, local, clash : float
     intermediate : float
         Weight of the translation and rotation terms of every block but the last.
     fade : float
@@ -40,6 +41,7 @@ class LossWeights:
     rot: float = 0.5
     backbone: float = 0.1
     local: float = 0.7
+    clash: float = 0.1
     intermediate: float = 0.25
     fade: float = 0.3
 
@@ -73,7 +75,7 @@ def denoising_losses(
     Returns
     -------
     dict of str to Tensor, shape=(B,)
-        ``trans``, ``rot``, ``backbone``, ``local``, ``intermediate`` (unweighted) and ``total``.
+        ``trans``, ``rot``, ``backbone``, ``local``, ``clash``, ``intermediate`` (unweighted) and ``total``.
     """
     mask = condition.mask
     rot, trans = frames_from_coord(coord)
@@ -99,11 +101,14 @@ def denoising_losses(
     fade = 1.0 / (1.0 + (level.sigma / level.alpha / weights.fade) ** 2)
     loss_backbone = fade * backbone_loss(atoms, coord, mask)
     loss_local = fade * local_distance_loss(atoms, coord, mask)
+    clashes = torch.stack([clash_loss(frames[1], mask) for frames in out.blocks[::2]]).mean(0)
+    loss_clash = clashes / (1.0 + (level.sigma / level.alpha) ** 2)
     total = (
         weights.trans * loss_trans
         + weights.rot * loss_rot
         + weights.backbone * loss_backbone
         + weights.local * loss_local
+        + weights.clash * loss_clash
         + weights.intermediate * len(net.blocks) * intermediate
     )
     return {
@@ -112,6 +117,7 @@ def denoising_losses(
         "rot": loss_rot,
         "backbone": loss_backbone,
         "local": loss_local,
+        "clash": loss_clash,
         "intermediate": intermediate,
     }
 

@@ -2,18 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from proteinweaver.domains.hairpins import ideal_hairpin
 from proteinweaver.errors import UserError
 from proteinweaver.nets.condition import ADAPT, RIGID, SS_TOKENS, Condition, stack_conditions, unconditional
 from proteinweaver.structure.frames import frames_from_coord
 from proteinweaver.structure.ideal import ideal_element
 
 __all__ = ["Piece", "condition_for", "pieces_of_blueprint", "stack_conditions"]
+
+#: Residues of each strand that a hairpin covers at most: the first of these for which the library has one.
+HAIRPIN_ARMS = (7, 6, 5)
+#: Shorter elements are left to the network.
+SHORTEST_ELEMENT = 3
 
 PieceMode = Literal["rigid", "adapt", "free"]
 
@@ -94,14 +101,45 @@ def condition_for(length: int, pieces: Sequence[Piece], ss: str | None = None) -
     return replace(condition, ss=torch.tensor([[SS_TOKENS.index(letter) for letter in ss]]))
 
 
-def pieces_of_blueprint(blueprint: str) -> list[Piece]:
-    """Ideal helices and strands of a blueprint (a string over H, E, L) as pieces to adapt."""
-    pieces = []
-    start = 0
-    for i in range(1, len(blueprint) + 1):
-        if i == len(blueprint) or blueprint[i] != blueprint[start]:
-            letter = blueprint[start]
-            if letter in "HE" and i - start >= 3:
-                pieces.append(Piece(start, ideal_element(letter, i - start).numpy().astype(np.float32)))
-            start = i
+def pieces_of_blueprint(blueprint: str, rng: np.random.Generator | None = None) -> list[Piece]:
+    """Ideal insides of a blueprint's elements, as pieces to adapt.
+
+    Parameters
+    ----------
+    blueprint : str
+        One of H, E, L per residue.
+    rng : numpy.random.Generator, optional
+        Draws a beta hairpin from the library (`proteinweaver.domains.hairpins`) for every strand, short loop and strand in a
+        row; without it strands stay single.
+
+    Returns
+    -------
+    list of Piece
+        Helices, strands and hairpins; loops stay unknown.
+    """
+    runs = [(letter, len(list(group))) for letter, group in groupby(blueprint)]
+    starts = np.concatenate(([0], np.cumsum([n for _, n in runs]))).tolist()
+    pieces: list[Piece] = []
+    k = 0
+    while k < len(runs):
+        letter, size = runs[k]
+        start = starts[k]
+        if rng is not None and [r[0] for r in runs[k : k + 3]] == ["E", "L", "E"]:
+            loop, second = runs[k + 1][1], runs[k + 2][1]
+            hairpin = None
+            for arm in HAIRPIN_ARMS:
+                first = min(size, arm)
+                hairpin = hairpin or _hairpin(start + size - first, first, loop, min(second, arm), rng)
+            if hairpin is not None:
+                pieces.append(hairpin)
+                k += 3
+                continue
+        if letter in "HE" and size >= SHORTEST_ELEMENT:
+            pieces.append(Piece(start, ideal_element(letter, size).numpy().astype(np.float32)))
+        k += 1
     return pieces
+
+
+def _hairpin(start: int, first: int, loop: int, second: int, rng: np.random.Generator) -> Piece | None:
+    coord = ideal_hairpin(first, loop, second, rng)
+    return None if coord is None else Piece(start, coord)

@@ -21,6 +21,7 @@ __all__ = [
     "SamplerConfig",
 ]
 
+
 @dataclass(frozen=True)
 class SamplerConfig:
     """How one stage solves the reverse process.
@@ -41,6 +42,8 @@ class SamplerConfig:
         Low-temperature factor on the score; 1 is the trained law.
     self_conditioning : bool
         Feed the previous step's estimate back to the network.
+    repulsion : float
+        Strength with which overlapping pieces are moved apart on the way.
     """
 
     num_steps: int = 40
@@ -50,6 +53,7 @@ class SamplerConfig:
     noise_scale: float | None = None
     step_scale: float = 1.0
     self_conditioning: bool = True
+    repulsion: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse values no sampler can use."""

@@ -126,7 +126,10 @@ def sample_domains(
     for batch in groups([request.length for request in requests], batch_size, model.device):
         blueprints = [requests[k].drawn_blueprint() for k in batch]
         condition = stack_conditions(
-            [condition_for(len(text), pieces_of_blueprint(text), text) for text in blueprints]
+            [
+                condition_for(len(text), pieces_of_blueprint(text, _piece_rng(requests[k].key)), text)
+                for k, text in zip(batch, blueprints, strict=True)
+            ]
         )
         keys = [requests[k].key for k in batch]
         drawn = sample_backbones(
@@ -149,6 +152,11 @@ def sample_domains(
         if on_batch is not None:
             on_batch(len(batch))
     return [samples[k] for k in range(len(requests))]
+
+
+def _piece_rng(key: NoiseKey) -> np.random.Generator:
+    """Draws of a domain's pieces, keyed like its noise."""
+    return np.random.default_rng(derive_seed(key.seed, key.job, key.index, key.stage, "pieces"))
 
 
 def finite_rows(coord: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

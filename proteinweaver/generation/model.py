@@ -6,7 +6,7 @@ unpickled. Without a folder of the user's the shipped weights are taken.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 
@@ -117,5 +117,5 @@ def load_model(
     except RuntimeError as error:
         first = str(error).splitlines()[-1].strip()
         raise UserError(f"{file}: does not fit the network of its .json: {first}") from None
-    purpose = stage if named else found.meta.get("stage", "domain")
+    purpose: Any = stage if named else found.meta.get("stage", "domain")
     return LoadedModel(net.eval().to(place), FrameProcess(laws), purpose, found.sha256, place)

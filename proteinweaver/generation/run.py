@@ -136,12 +136,16 @@ def run_designs(config: RunConfig, on_event: OnEvent | None = None) -> RunResult
         sound = design.backbone.is_finite
         if folder:
             _write(folder, design, kit) if sound else folder.write(_failed_line(design), {})
-        (designs if sound else failed).append(design if sound else design.name)
+        if sound:
+            designs.append(design)
+        else:
+            failed.append(design.name)
         report(RunEvent(done(), len(plans), text=_line(design)))
+    path = folder.path if folder else None
     if folder:
         folder.write_table(_ranked_rows(folder.path))
     ranked = tuple(sorted(designs, key=lambda design: -design.score))
-    return RunResult(ranked, len(plans) - len(pending), tuple(failed), folder and folder.path)
+    return RunResult(ranked, len(plans) - len(pending), tuple(failed), path)
 
 
 def _plans(jobs: Sequence[Job], config: RunConfig) -> tuple[DesignPlan, ...]:
@@ -212,7 +216,8 @@ def _ranked_rows(path: Path) -> list[dict[str, Any]]:
     lines.sort(key=lambda line: (-line["score"], line["name"]))
     keys = ("name", "job", "index", "seed", "length", "passed", "score", "total_s")
     return [
-        {"rank": rank, **{key: line[key] for key in keys}, **line["metrics"]}
+        {"rank": rank, **{key: line[key] for key in keys}}
+        | {key: value for key, value in line["metrics"].items() if key not in keys}
         for rank, line in enumerate(lines, 1)
     ]
 

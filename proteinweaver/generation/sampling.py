@@ -59,6 +59,8 @@ class Sampling:
         Inverse temperature l0; 1 samples the model's law.
     self_conditioning : bool
         The network sees its previous estimate (a declared memory of the run).
+    repulsion : float
+        Strength with which overlapping pieces are moved apart on the way (`proteinweaver.diffusion.guidance`).
     """
 
     num_steps: int = 40
@@ -68,6 +70,7 @@ class Sampling:
     noise_scale: float | None = None
     step_scale: float = 1.0
     self_conditioning: bool = True
+    repulsion: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -154,7 +157,7 @@ def sample_backbones(
         grid = grids.make(sampling.grid, sampling.num_steps, process.trans_law, t_min=process.config.t_min)
     except ValueError as error:
         raise UserError(str(error)) from error
-    field = FrameField(net, process, condition, memory=sampling.self_conditioning)
+    field = FrameField(net, process, condition, memory=sampling.self_conditioning, repulsion=sampling.repulsion)
     noisy: list[Tensor] = []
     clean: list[Tensor] = []
 

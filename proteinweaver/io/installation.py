@@ -54,8 +54,12 @@ def devices() -> list[dict[str, Any]]:
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     found: list[dict[str, Any]] = [
-        {"name": "cpu", "kind": platform.processor() or platform.machine(), "cores": cores,
-         "threads": torch.get_num_threads()}
+        {
+            "name": "cpu",
+            "kind": platform.processor() or platform.machine(),
+            "cores": cores,
+            "threads": torch.get_num_threads(),
+        }
     ]
     for number in range(torch.cuda.device_count()):
         card = torch.cuda.get_device_properties(number)
@@ -75,8 +79,8 @@ def installation(folder: str | Path | None = None) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``versions``, ``devices`` and ``weights``: by name, ``sha256``, ``size_mib``, ``status`` (``"ok"`` or what is
-        wrong) and the recipe's ``meta``.
+        ``versions``, ``devices`` and ``weights``: by name, ``sha256``, ``size_mib``, ``status``
+        (``"ok"`` or what is wrong) and the recipe's ``meta``.
     """
     place = Path(folder) if folder else weights_folder()
     weights: dict[str, Any] = {}

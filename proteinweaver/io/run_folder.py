@@ -9,9 +9,9 @@
     metrics.csv          all designs, best first
 
 Shards write ``run.i-of-n.json`` and ``manifest.i-of-n.jsonl`` into the same folder; readers take
-all. A file appears complete or not at all (written beside its place, then renamed), and a manifest line
-is one ``O_APPEND`` write made after its files are there, so a killed run loses at most the designs
-in flight. A folder never mixes configurations: opening it with another one is an error.
+all. A file appears complete or not at all (written beside its place, then renamed), and a manifest
+line is one ``O_APPEND`` write made after its files are there, so a killed run loses at most the
+designs in flight. A folder never mixes configurations: opening it with another one is an error.
 """
 
 import csv

@@ -1,12 +1,13 @@
-"""Weights of a trained network: numbers in a safetensors file, everything else in a JSON beside it.
+"""Weights of a network: numbers in a safetensors file, everything else in a JSON beside it.
 
 ::
 
     NAME.safetensors     tensors by name; nothing to unpickle
-    NAME.json            format, config (architecture, noise laws), meta (recipe), sha256 of the above
+    NAME.json            format, config (architecture, noise laws), meta (recipe), sha256 of the
+    above
 
-The JSON is written last and names the hash of the tensors, so a pair that was copied by halves, mixed up or damaged
-is refused. Both files appear completely or not at all.
+The JSON is written last and names the hash of the tensors, so a pair that was copied by halves,
+mixed up or damaged is refused. Both files appear completely or not at all.
 """
 
 import hashlib
@@ -89,7 +90,9 @@ def save_weights(
         raise UserError(f"'{name}' is not a name for weights; use letters, digits, '-' and '_'")
     for key, tensor in state.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise UserError(f"{key} holds values that are not finite; export an earlier checkpoint")
+            raise UserError(
+                f"{key} holds values that are not finite; export an earlier checkpoint"
+            )
     data: bytes = save({key: tensor.detach().cpu().contiguous() for key, tensor in state.items()})
     sha256 = hashlib.sha256(data).hexdigest()
     card = {"format": FORMAT, "sha256": sha256, "config": dict(config), "meta": dict(meta)}
@@ -130,12 +133,16 @@ def read_weights_card(path: str | Path) -> dict[str, Any]:
     try:
         card = json.loads(card_file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UserError(f"{card_file}: missing; weights are a .safetensors with a .json beside it") from None
+        raise UserError(
+            f"{card_file}: missing; weights are a .safetensors with a .json beside it"
+        ) from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise UserError(f"{card_file}: not readable ({error}); copy both files again") from None
     if not isinstance(card, dict) or card.get("format") != FORMAT:
         found = card.get("format") if isinstance(card, dict) else type(card).__name__
-        raise UserError(f"{card_file}: format is {found}, not {FORMAT}; make it with scripts/export_weights.py")
+        raise UserError(
+            f"{card_file}: format is {found}, not {FORMAT}; make it with scripts/export_weights.py"
+        )
     for key, kind in (("sha256", str), ("config", dict), ("meta", dict)):
         if not isinstance(card.get(key), kind):
             raise UserError(f"{card_file}: '{key}' is missing; copy both files again")

@@ -77,8 +77,8 @@ def close_backbone(
     bonded: Tensor | None = None,
     rigid: bool = True,
     forces: ClosureForces | None = None,
-    steps: int = 150,
-    rate: float = 0.05,
+    steps: int = 200,
+    rate: float = 0.1,
 ) -> ClosureResult:
     """Close backbones by a short deterministic minimisation.
 

@@ -54,11 +54,11 @@ class ClosureForces:
     """
 
     peptide: float = 100.0
-    planarity: float = 10.0
+    planarity: float = 20.0
     clash: float = 20.0
-    rama: float = 2.0
+    rama: float = 3.0
     rama_floor: float = -2.5
-    restraint: float = 0.5
+    restraint: float = 0.3
     hydrogen_bond: float = 2.0
     hydrogen_bond_target: float = -1.5
     hydrogen_bond_reach: float = 3.6

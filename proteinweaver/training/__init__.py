@@ -1,1 +1,1 @@
-"""Training: two Lightning tasks around one loss, and the one function from config to checkpoint."""
+"""Training: two Lightning tasks around one loss; one function from config to checkpoint."""

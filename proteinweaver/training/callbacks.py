@@ -1,4 +1,7 @@
-"""What happens around a step: moving average, pace (rate, clock, end, signals), checkpoints, measurements."""
+"""What happens around a step: moving average, pace (rate, clock, end), checkpoints, log.
+
+``task`` is always a `proteinweaver.training.tasks.DenoisingTask`.
+"""
 
 import json
 import os
@@ -16,13 +19,12 @@ from torch import Tensor
 
 from proteinweaver.io.run_folder import write_atomic
 from proteinweaver.training.schedule import ema_decay, learning_rate, used_budget
-from proteinweaver.training.tasks import DenoisingTask
 
 __all__ = ["CheckpointKeeper", "MetricsLog", "MovingAverage", "Pace"]
 
 
 class MovingAverage(WeightAveraging):
-    """Exponential moving average whose memory grows with the run: ``min(decay, (1 + n) / (10 + n))``.
+    """Exponential moving average with a memory that grows: ``min(decay, (1 + n) / (10 + n))``.
 
     Held-out losses are those of the average; checkpoints keep both.
 
@@ -32,7 +34,9 @@ class MovingAverage(WeightAveraging):
     """
 
     def __init__(self, decay: float) -> None:
-        def update(average: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
+        def update(
+            average: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int
+        ) -> None:
             share = 1.0 - ema_decay(int(count), decay)
             torch._foreach_lerp_(list(average), list(current), share)
 
@@ -42,8 +46,8 @@ class MovingAverage(WeightAveraging):
 class Pace(Callback):
     """The learning rate of every step, and when to stop.
 
-    Training stops when the budget is used, when the session's time is up, or at SIGTERM or SIGINT; the step in
-    progress is finished. One process decides for all.
+    Training stops when the budget is used, when the session's time is up, or at SIGTERM or
+    SIGINT; the step in progress is finished. One process decides for all.
 
     Parameters
     ----------
@@ -57,7 +61,7 @@ class Pace(Callback):
         self._start = self._before = 0.0
         self._handlers: dict[int, Any] = {}
 
-    def on_train_start(self, trainer: Trainer, task: DenoisingTask) -> None:
+    def on_train_start(self, trainer: Trainer, task: Any) -> None:
         """Start the clock and listen; a run that is over does no step more."""
         self._start, self._before = time.monotonic(), task.minutes
         over = used_budget(task.step, task.minutes, task.config.trainer) >= 1
@@ -76,11 +80,11 @@ class Pace(Callback):
             number, handler = self._handlers.popitem()
             signal.signal(number, handler)
 
-    def on_train_end(self, trainer: Trainer, task: DenoisingTask) -> None:
+    def on_train_end(self, trainer: Trainer, task: Any) -> None:
         """Stop listening."""
         self._silence()
 
-    def on_exception(self, trainer: Trainer, task: DenoisingTask, exception: BaseException) -> None:
+    def on_exception(self, trainer: Trainer, task: Any, exception: BaseException) -> None:
         """Stop listening."""
         self._silence()
 
@@ -89,7 +93,7 @@ class Pace(Callback):
         return (time.monotonic() - self._start) / 60
 
     def on_train_batch_start(
-        self, trainer: Trainer, task: DenoisingTask, batch: Any, batch_idx: int
+        self, trainer: Trainer, task: Any, batch: Any, batch_idx: int
     ) -> None:
         """Set the rate."""
         task.minutes = self._before + self._session
@@ -98,10 +102,10 @@ class Pace(Callback):
             group["lr"] = learning_rate(task.step, used, task.config.optimizer)
 
     def on_train_batch_end(
-        self, trainer: Trainer, task: DenoisingTask, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: Trainer, task: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Count, and see whether it is time."""
-        task.residues += int(task.latest.pop("residues")) * trainer.world_size
+        task.residues += batch.residues * trainer.world_size
         task.minutes = self._before + self._session
         over = used_budget(task.step, task.minutes, task.config.trainer) >= 1
         asked = self.signal is not None or 0 < self.session_minutes <= self._session
@@ -111,7 +115,8 @@ class Pace(Callback):
 class MetricsLog(Callback):
     """Means over a few steps, and held-out losses, as lines of ``metrics.jsonl``.
 
-    Rows of steps after the checkpoint that is resumed are dropped first, so every step appears once.
+    Rows of steps after the checkpoint that is resumed are dropped first, so every step appears
+    once.
 
     Parameters
     ----------
@@ -133,7 +138,7 @@ class MetricsLog(Callback):
         self._tick = 0.0
 
     def state_dict(self) -> dict[str, Any]:
-        """Sums of the row in progress."""
+        """Keep the sums of the row in progress."""
         self._settle()
         return {"sums": dict(self._sums), "count": self._count, "last": dict(self.last)}
 
@@ -142,7 +147,7 @@ class MetricsLog(Callback):
         self._sums, self._count = dict(state_dict["sums"]), int(state_dict["count"])
         self.last = dict(state_dict["last"])
 
-    def on_train_start(self, trainer: Trainer, task: DenoisingTask) -> None:
+    def on_train_start(self, trainer: Trainer, task: Any) -> None:
         """Drop rows that will be written again."""
         self._tick = time.monotonic()
         if trainer.is_global_zero and self.path.is_file():
@@ -170,7 +175,7 @@ class MetricsLog(Callback):
             self.on_row(row)
 
     def on_train_batch_end(
-        self, trainer: Trainer, task: DenoisingTask, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: Trainer, task: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Collect; write a row when it is full."""
         self._pending.append(task.latest)
@@ -189,9 +194,11 @@ class MetricsLog(Callback):
         self._sums, self._count, self._tick = {}, 0, now
         self._write(trainer, row)
 
-    def on_validation_end(self, trainer: Trainer, task: DenoisingTask) -> None:
+    def on_validation_end(self, trainer: Trainer, task: Any) -> None:
         """Write the held-out losses."""
-        found = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("valid/")}
+        found = {
+            k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("valid/")
+        }
         if found and not trainer.sanity_checking:
             self._write(trainer, {"step": task.step, "minutes": round(task.minutes, 3), **found})
         self._tick = time.monotonic()
@@ -212,12 +219,12 @@ class CheckpointKeeper(Callback):
         self.path, self.minutes = path, minutes
         self._saved = 0.0
 
-    def on_train_start(self, trainer: Trainer, task: DenoisingTask) -> None:
+    def on_train_start(self, trainer: Trainer, task: Any) -> None:
         """Start the clock."""
         self._saved = time.monotonic()
 
     def on_train_batch_end(
-        self, trainer: Trainer, task: DenoisingTask, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: Trainer, task: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Save if it is time, or the last step."""
         due = time.monotonic() - self._saved > 60 * self.minutes

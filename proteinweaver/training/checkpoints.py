@@ -1,6 +1,7 @@
 """Reading training checkpoints: ours by Lightning, and the plain ones of an early loop without it.
 
-A plain checkpoint holds ``net, ema, optimizer, step, residues, minutes, config, process``. Nothing is unpickled
+A plain checkpoint holds ``net, ema, optimizer, step, residues, minutes, config, process``.
+Nothing is unpickled
 (``torch.load(weights_only=True)``).
 """
 
@@ -64,7 +65,9 @@ class Checkpoint:
 
 
 def _listed(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in config.items()}
+    return {
+        key: list(value) if isinstance(value, tuple) else value for key, value in config.items()
+    }
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
@@ -90,7 +93,9 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         raise UserError(f"{file}: no such checkpoint; mend the path") from None
     except Exception as error:  # a damaged archive raises almost anything
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{file}: not a readable checkpoint ({why}); take an earlier one") from None
+        raise UserError(
+            f"{file}: not a readable checkpoint ({why}); take an earlier one"
+        ) from None
     if isinstance(raw, dict) and CARD in raw:
         card = raw[CARD]
         state = {k.removeprefix("net."): v for k, v in raw["state_dict"].items()}
@@ -140,7 +145,7 @@ def initial_state(path: str | Path) -> tuple[dict[str, Tensor], DenoiserConfig]:
 
 
 def lightning_checkpoint(found: Checkpoint) -> dict[str, Any]:
-    """A plain checkpoint in Lightning's form, so that one way of resuming serves both.
+    """Bring a plain checkpoint into Lightning's form, so that one way of resuming serves both.
 
     Parameters
     ----------
@@ -150,7 +155,8 @@ def lightning_checkpoint(found: Checkpoint) -> dict[str, Any]:
     Returns
     -------
     dict
-        To be saved and given to ``Trainer.fit(ckpt_path=...)``. Lightning counts its steps from 0; ours go on.
+        To be saved and given to ``Trainer.fit(ckpt_path=...)``. Lightning counts its steps from
+        0; ours go on.
     """
 
     def prefixed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

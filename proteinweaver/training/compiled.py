@@ -1,7 +1,7 @@
-"""Compiled training: the blocks and the geometry around them as generated code, everything else as it is.
+"""Compiled training: the blocks and the geometry around them as generated code.
 
-Dynamic shapes, so a new length costs no second compilation. The geometry functions are looked up by name in the modules
-that call them; they are exchanged there for as long as the context lasts.
+Dynamic shapes, so a new length costs no second compilation. The geometry functions are looked up
+by name in the modules that call them; they are exchanged there for as long as the context lasts.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Typed config of training. A default lives here and nowhere else; `configs/` holds recipes on top.
+"""Typed config of training. A default lives here and nowhere else; `configs/` holds recipes.
 
 Importing it loads torch (for the network's own config classes) but neither Lightning nor Hydra.
 """
@@ -35,7 +35,8 @@ class DataConfig:
     recipe : str
         Mixture of `proteinweaver.training.recipes`; empty: the one named like the stage.
     item : str
-        Train on this item of ``domains.npz`` alone (``"#n"``: the first training item of n residues); empty: all.
+        Train on this item of ``domains.npz`` alone (``"#n"``: the first training item of n
+        residues); empty: all.
     residues : int
         Residues of a batch and device, padding included.
     workers : int
@@ -74,7 +75,8 @@ class OptimizerConfig:
     lr_floor : float
         Least rate, as a share of the peak.
     ema_decay : float
-        Of the moving average; it starts lower and reaches this value after some ten times its memory.
+        Of the moving average; it starts lower and reaches this value after some ten times its
+        memory.
     self_condition : float
         Share of steps in which the network sees its own first estimate.
     t_power : float
@@ -121,11 +123,14 @@ class TrainerConfig:
     threads : int
         Threads of the CPU; 0 leaves torch's choice.
     compile : bool
-        Compile the blocks and the geometry (a minute at the start, then 1.75 times faster on a CPU).
+        Compile the blocks and the geometry (a minute at the start, then 1.75 times faster on a
+        CPU).
     max_minutes : float
         Budget of training time, counted over resumed runs; 0 for none.
     max_steps : int
         Budget of steps; 0 for none.
+    start_minutes, start_step : float, int
+        Where the budget begins to count: set them for another leg on top of a finished run.
     session_minutes : float
         Save and stop after this much time in this process, to go on later; 0 for never.
     save_minutes : float
@@ -145,6 +150,8 @@ class TrainerConfig:
     compile: bool = False
     max_minutes: float = 30.0
     max_steps: int = 0
+    start_minutes: float = 0.0
+    start_step: int = 0
     session_minutes: float = 0.0
     save_minutes: float = 2.0
     valid_every: int = 400
@@ -191,7 +198,8 @@ class TrainConfig:
     stage : {"domain", "assembler"}
         What the weights will be for.
     out : str
-        Folder of ``last.ckpt``, ``metrics.jsonl`` and ``train.json``. A run found there is resumed.
+        Folder of ``last.ckpt``, ``metrics.jsonl`` and ``train.json``. A run found there is
+        resumed.
     init : str
         Start from the weights of this checkpoint or .safetensors file.
     resume : str

@@ -1,4 +1,4 @@
-"""From a training checkpoint to weights that can be used and shipped: the moving average and where it came from."""
+"""From a training checkpoint to weights that can be shipped: the average and its origin."""
 
 import json
 from collections.abc import Mapping
@@ -43,8 +43,8 @@ def export_weights(
     half : bool
         Store float16 (half the size; values are rounded to three digits).
     stage, command, data : str
-        What the weights are for, how they were made, folder of the structure sets: needed where the checkpoint does
-        not tell.
+        What the weights are for, how they were made, folder of the structure sets: needed where
+        the checkpoint does not tell.
 
     Returns
     -------
@@ -97,7 +97,9 @@ def _last_losses(found: Checkpoint) -> dict[str, dict[str, float]]:
             row = json.loads(line)
             if row["step"] > found.step:
                 break
-            held_out = {k.removeprefix("valid/"): v for k, v in row.items() if k.startswith("valid/")}
+            held_out = {
+                k.removeprefix("valid/"): v for k, v in row.items() if k.startswith("valid/")
+            }
             held_out |= row.get("valid", {})
             trained = {k: v for k, v in row.items() if k not in _NOT_LOSSES and "/" not in k}
             valid = _numbers(held_out) or valid

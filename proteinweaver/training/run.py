@@ -7,8 +7,10 @@
     OUT/train.json       the config
     OUT/STAGE.safetensors and .json, when the budget is used: the weights, for ``--weights OUT``
 
-The same call with the same folder goes on where it stopped: batches, noise and rate are functions of the step, so the loss
-curve continues as if nothing had happened (to rounding; with a budget of minutes, up to the clock).
+The same call with the same folder goes on where it stopped: batches, noise and rate are functions
+of the step, so the loss
+curve continues as if nothing had happened (to rounding; with a budget of minutes, up to the
+clock).
 """
 
 import json
@@ -101,13 +103,17 @@ def train(
     sources = open_sources(config, out)
     torch.manual_seed(config.seed)
     task = TASKS[config.stage](
-        config, {"data": sources.hashes, "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])}
+        config,
+        {"data": sources.hashes, "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])},
     )
     if config.init and start is None:
         _start_from(task, config.init)
     setup = config.trainer
     data = BatchDataModule(
-        sources.train, sources.valid if setup.valid_every else None, setup.valid_batches, config.data.workers
+        sources.train,
+        sources.valid if setup.valid_every else None,
+        setup.valid_batches,
+        config.data.workers,
     )
     log = MetricsLog(out / "metrics.jsonl", config.logger.every, on_row)
     pace = Pace(setup.session_minutes)

@@ -30,9 +30,9 @@ def used_budget(step: int, minutes: float, config: TrainerConfig) -> float:
     """
     shares = [0.0]
     if config.max_steps > 0:
-        shares.append(step / config.max_steps)
+        shares.append((step - config.start_step) / config.max_steps)
     if config.max_minutes > 0:
-        shares.append(minutes / config.max_minutes)
+        shares.append((minutes - config.start_minutes) / config.max_minutes)
     return max(shares)
 
 
@@ -63,7 +63,7 @@ def learning_rate(step: int, used: float, config: OptimizerConfig) -> float:
 
 
 def ema_decay(updates: int, decay: float) -> float:
-    """Decay of the moving average after ``updates`` updates: ``min(decay, (1 + n) / (10 + n))``."""
+    """Decay of the moving average after n updates: ``min(decay, (1 + n) / (10 + n))``."""
     return min(decay, (1 + updates) / (10 + updates))
 
 
@@ -73,7 +73,7 @@ def step_seed(seed: int, number: int) -> int:
 
 
 def draw_times(count: int, generator: torch.Generator, t_min: float, power: float) -> Tensor:
-    """Times of a batch, evenly spread: ``t_min + (1 - t_min) u^power`` with stratified uniform u.
+    """Draw evenly spread times: ``t_min + (1 - t_min) u^power`` with stratified uniform u.
 
     Parameters
     ----------

@@ -47,14 +47,14 @@ def _folder(config: DataConfig, out: Path) -> Path:
     named = config.folder or os.environ.get("PROTEINWEAVER_DATA", "")
     if not named:
         raise UserError(
-            "no structures to train on; set data.folder=DIR (with domains.npz and chains.npz), or try "
-            "experiment=debug, which needs none"
+            "no structures to train on; set data.folder=DIR (with domains.npz and chains.npz), "
+            "or try experiment=debug, which needs none"
         )
     return Path(named)
 
 
 def single_item(store: StructureStore, wanted: str) -> StructureStore:
-    """The same set with one training item and nothing else.
+    """Reduce a set to one training item.
 
     Parameters
     ----------
@@ -77,7 +77,9 @@ def single_item(store: StructureStore, wanted: str) -> StructureStore:
     else:
         found = np.flatnonzero(store.arrays["ids"] == wanted)
     if not len(found):
-        raise UserError(f"{store.path}: no item '{wanted}'; give an id of the set, or '#100' for a length")
+        raise UserError(
+            f"{store.path}: no item '{wanted}'; give an id of the set, or '#100' for a length"
+        )
     alone = copy.copy(store)
     split = np.full(len(store), _NO_SPLIT, np.uint8)
     split[found[0]] = SPLITS["train"]
@@ -86,7 +88,11 @@ def single_item(store: StructureStore, wanted: str) -> StructureStore:
 
 
 def _source(
-    stores: dict[str, StructureStore], chosen: tuple[Mixture, ...], split: str, residues: int, seed: int
+    stores: dict[str, StructureStore],
+    chosen: tuple[Mixture, ...],
+    split: str,
+    residues: int,
+    seed: int,
 ) -> BatchSource | None:
     """Batches of a split from the mixtures that have items in it."""
 
@@ -123,10 +129,14 @@ def open_sources(config: TrainConfig, out: Path) -> Sources:
     hashes = {store.path.name: store.sha256 for store in stores.values()}
     if data.item:
         if "domains" not in stores:
-            raise UserError(f"data.item is of domains.npz, which recipe '{config.recipe}' does not use")
+            raise UserError(
+                f"data.item is of domains.npz, which recipe '{config.recipe}' does not use"
+            )
         stores = {"domains": single_item(stores["domains"], data.item)}
         chosen = tuple(mixture for mixture in chosen if mixture.file == "domains")
     train = _source(stores, chosen, "train", data.residues, config.seed)
     if train is None:
-        raise UserError(f"{folder}: no training items for recipe '{config.recipe}'; use another set or recipe")
+        raise UserError(
+            f"{folder}: no training items for recipe '{config.recipe}'; use another set or recipe"
+        )
     return Sources(train, _source(stores, chosen, "valid", data.residues, _VALID_SEED), hashes)

@@ -1,4 +1,4 @@
-"""The two training tasks. They share every line but their names: a stage differs in data and conditioning only."""
+"""The two training tasks. A stage differs in data and conditioning only, not in code."""
 
 from dataclasses import fields
 from typing import Any, ClassVar
@@ -67,7 +67,6 @@ class DenoisingTask(LightningModule):
             self_condition,
         )
         self.latest = {name: value.detach().mean() for name, value in losses.items()}
-        self.latest["residues"] = batch.condition.mask.sum()
         return total_loss(losses, batch.condition.mask)
 
     def validation_step(self, numbered: NumberedBatch, _: int) -> None:
@@ -106,7 +105,7 @@ class DenoisingTask(LightningModule):
         )
 
     def configure_gradient_clipping(self, *_: Any, **__: Any) -> None:
-        """Bound the gradient; drop it if it is not finite, so that one bad batch costs one step."""
+        """Bound the gradient; drop it if not finite, so that a bad batch costs one step."""
         norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.config.optimizer.clip)
         self.latest["norm"] = norm.detach()
         if not bool(torch.isfinite(norm)):
@@ -137,7 +136,7 @@ class DenoisingTask(LightningModule):
                 if plain(getattr(own, f.name)) != plain(stored[f.name]):
                     raise UserError(
                         f"the checkpoint has {group}.{f.name} = {stored[f.name]}, the config "
-                        f"{plain(getattr(own, f.name))}; change the config, or use init instead of resume"
+                        f"{plain(getattr(own, f.name))}; change it, or use init, not resume"
                     )
         self.first_step, self.residues = int(card["first_step"]), int(card["residues"])
         self.minutes = float(card["minutes"])

@@ -1,4 +1,4 @@
-"""Numbered batches: the same whatever happened before, in order with workers, disjoint over processes."""
+"""Numbered batches: no memory, in order with workers, disjoint over processes."""
 
 from dataclasses import fields
 from types import SimpleNamespace
@@ -44,7 +44,9 @@ def assert_same(first, second):
     assert first.number == second.number
     assert torch.equal(first.batch.coord, second.batch.coord)
     for f in fields(first.batch.condition):
-        assert torch.equal(getattr(first.batch.condition, f.name), getattr(second.batch.condition, f.name))
+        assert torch.equal(
+            getattr(first.batch.condition, f.name), getattr(second.batch.condition, f.name)
+        )
 
 
 def test_a_resumed_loader_continues(source):
@@ -64,7 +66,10 @@ def test_workers_change_nothing(source):
 
 def test_processes_share_the_numbers(source):
     numbers = [
-        [b.number for b in take(attached(source, step=5, rank=rank, world=3).train_dataloader(), 2)]
+        [
+            b.number
+            for b in take(attached(source, step=5, rank=rank, world=3).train_dataloader(), 2)
+        ]
         for rank in range(3)
     ]
     assert numbers == [[15, 18], [16, 19], [17, 20]]

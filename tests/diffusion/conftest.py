@@ -1,7 +1,6 @@
 """A process and a few clean frames."""
 
 import pytest
-import torch
 
 from proteinweaver.diffusion.process import FrameProcess, ProcessConfig
 

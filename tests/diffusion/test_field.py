@@ -3,11 +3,11 @@
 import pytest
 import torch
 from e3nn import o3
-from samplers import igso3
 
 from proteinweaver.diffusion.field import FrameField
 from proteinweaver.nets.condition import unconditional
 from proteinweaver.nets.denoiser import LENGTH_UNIT, Denoiser, DenoiserConfig, centred
+from samplers import igso3
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 from e3nn import o3
-from samplers import igso3
 
 from proteinweaver.diffusion.losses import (
     backbone_loss,
+    clash_loss,
     local_distance_loss,
     rotation_score_loss,
     translation_loss,
@@ -17,6 +17,7 @@ from proteinweaver.diffusion.losses import (
 from proteinweaver.diffusion.objective import LossWeights, denoising_losses, total_loss
 from proteinweaver.nets.condition import unconditional
 from proteinweaver.nets.denoiser import LENGTH_UNIT, Denoiser, DenoiserConfig, NoiseLevel
+from samplers import igso3
 
 
 def level_of(rho, sigma_rot=1.0, count=1):
@@ -37,7 +38,7 @@ def test_translation_loss_of_a_known_error(rho):
 
 
 def test_translation_loss_is_one_for_the_posterior_mean_of_white_data():
-    """For unit Gaussian data the best estimate alpha x_t costs exactly 1 (in the mean), at every noise level."""
+    """Unit Gaussian data: the best estimate alpha x_t costs 1 in the mean, at every level."""
     generator = torch.Generator().manual_seed(0)
     x0, eps = torch.randn(2, 1, 40000, 3, generator=generator, dtype=torch.float64)
     for rho in (0.3, 2.0, 50.0):
@@ -58,7 +59,7 @@ def test_translation_weight_has_a_floor():
 
 @pytest.mark.parametrize("sigma", [0.1, 0.6, 2.0])
 def test_rotation_loss_of_ignorance_is_its_weight(sigma):
-    """Estimating R_t itself means a score of zero; it costs E|s|^2 / E|s|^2 times sigma^2 / (sigma^2 + floor^2)."""
+    """Estimating R_t itself is a score of zero: costs sigma^2 / (sigma^2 + floor^2)."""
     torch.manual_seed(1)
     count = 6000
     true = o3.rand_matrix(1, count, dtype=torch.float64)
@@ -68,7 +69,9 @@ def test_rotation_loss_of_ignorance_is_its_weight(sigma):
     weight = sigma**2 / (sigma**2 + 0.2**2)
     loss = rotation_score_loss(noisy, true, noisy, mask, level)
     assert float(loss) == pytest.approx(weight, rel=0.06)
-    assert float(rotation_score_loss(true, true, noisy, mask, level)) == pytest.approx(0.0, abs=1e-9)
+    assert float(rotation_score_loss(true, true, noisy, mask, level)) == pytest.approx(
+        0.0, abs=1e-9
+    )
 
 
 def test_rotation_loss_agrees_with_its_formula():
@@ -82,7 +85,9 @@ def test_rotation_loss_agrees_with_its_formula():
         for axis in torch.eye(3, dtype=torch.float64):
             values = []
             for sign in (1.0, -1.0):
-                turn = o3.axis_angle_to_matrix(axis, torch.tensor(sign * step, dtype=torch.float64))
+                turn = o3.axis_angle_to_matrix(
+                    axis, torch.tensor(sign * step, dtype=torch.float64)
+                )
                 relative = about.transpose(-1, -2) @ rot @ turn
                 cos = (torch.diagonal(relative, dim1=-2, dim2=-1).sum(-1) - 1) / 2
                 values.append(igso3.log_density(cos.clamp(-1, 1).acos(), sigma))
@@ -117,7 +122,9 @@ def test_local_distances_against_a_plain_loop():
         total, weights = 0.0, 0.0
         x, y = atoms[row].numpy(), true[row].numpy()
         for i in real:
-            others = sorted((j for j in real if j != i), key=lambda j: np.linalg.norm(y[i, 1] - y[j, 1]))[:4]
+            others = sorted(
+                (j for j in real if j != i), key=lambda j: np.linalg.norm(y[i, 1] - y[j, 1])
+            )[:4]
             for j in others:
                 for a in range(4):
                     for b in range(4):
@@ -136,6 +143,22 @@ def test_local_distances_do_not_see_motion():
     assert float(local_distance_loss(moved, true, torch.ones(1, 20, dtype=torch.bool))) < 1e-8
 
 
+def test_clashes_against_a_plain_loop():
+    """Squared overlap below 4.2 A of residues three or more apart, both ways, per residue."""
+    torch.manual_seed(6)
+    trans = 2 * torch.randn(2, 14, 3, dtype=torch.float64)
+    mask = torch.ones(2, 14, dtype=torch.bool)
+    mask[1, 9:] = False
+    loss = clash_loss(trans, mask)
+    for row, length in enumerate((14, 9)):
+        x = trans[row].numpy()
+        pairs = [(i, j) for i in range(length) for j in range(length) if abs(i - j) >= 3]
+        overlaps = [max(0.0, 4.2 - np.linalg.norm(x[i] - x[j])) ** 2 for i, j in pairs]
+        assert sum(overlap > 0 for overlap in overlaps) > 4
+        assert float(loss[row]) == pytest.approx(sum(overlaps) / length, rel=1e-3)
+    assert float(clash_loss(50 * trans, mask).sum()) == 0.0
+
+
 @pytest.fixture(scope="module")
 def small_net():
     torch.manual_seed(0)
@@ -147,10 +170,14 @@ def _losses(net, process, self_condition, seed=0):
     coord = torch.randn(2, 12, 4, 3) + 3 * torch.randn(2, 12, 1, 3)
     coord = coord - coord[..., 1:2, :].mean(1, keepdim=True)
     condition = unconditional(12)
-    both = type(condition)(**{k: v.expand(2, *v.shape[1:]).clone() for k, v in vars(condition).items()})
+    both = type(condition)(
+        **{k: v.expand(2, *v.shape[1:]).clone() for k, v in vars(condition).items()}
+    )
     generator = torch.Generator().manual_seed(seed)
     t = torch.tensor([0.2, 0.8])
-    return denoising_losses(net, process, coord, both, t, generator, LossWeights(), self_condition), both.mask
+    return denoising_losses(
+        net, process, coord, both, t, generator, LossWeights(), self_condition
+    ), both.mask
 
 
 def test_the_objective_is_a_function_of_its_generator(small_net, process):
@@ -165,8 +192,9 @@ def test_the_total_is_the_weighted_sum(small_net, process):
     losses, mask = _losses(small_net, process, False)
     losses = {name: value.detach() for name, value in losses.items()}
     w = LossWeights()
-    parts = w.trans * losses["trans"] + w.rot * losses["rot"] + w.backbone * losses["backbone"]
-    parts = parts + w.local * losses["local"] + w.intermediate * 2 * losses["intermediate"]
+    parts = w.intermediate * len(small_net.blocks) * losses["intermediate"]
+    for name in losses.keys() - {"total", "intermediate"}:
+        parts = parts + getattr(w, name) * losses[name]
     assert torch.allclose(losses["total"], parts, rtol=1e-5)
     assert float(total_loss(losses, mask)) == pytest.approx(float(losses["total"].mean()))
     short = mask.clone()
@@ -176,7 +204,7 @@ def test_the_total_is_the_weighted_sum(small_net, process):
 
 
 def test_auxiliary_losses_fade_with_noise(small_net, process):
-    """At t = 0.8 (rho 4.6) atoms count (0.3 / 4.6)^2 of what they would: bounded by 10 square angstrom times that."""
+    """At t = 0.8 (rho 4.6) atoms count (0.3 / 4.6)^2 of what they would, at most 10 A^2."""
     losses, _ = _losses(small_net, process, False)
     rho = float(process.trans_law.rho(0.8))
-    assert float(losses["backbone"][1]) < 10.0 / (1 + (rho / 0.3) ** 2)
+    assert float(losses["backbone"][1].detach()) < 10.0 / (1 + (rho / 0.3) ** 2)

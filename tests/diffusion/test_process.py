@@ -1,15 +1,15 @@
-"""Forward process: marginals against closed forms, and end points that leave no trace of the data."""
+"""Forward process: marginals against closed forms, end points without a trace of the data."""
 
 import math
 
 import pytest
 import torch
 from e3nn import o3
-from samplers import igso3
 from scipy import stats
 
 from proteinweaver.diffusion.process import FrameProcess, ProcessConfig
 from proteinweaver.nets.denoiser import LENGTH_UNIT, centred
+from samplers import igso3
 
 TIMES = (0.02, 0.3, 0.7, 1.0)
 
@@ -27,7 +27,7 @@ def draw(process, t, count=4000, length=5, seed=0):
 
 @pytest.mark.parametrize("t", TIMES)
 def test_translations_have_the_marginal_of_the_centred_law(process, t):
-    """Mean alpha x0; covariance sigma^2 (1 - 1/L) on the diagonal, -sigma^2 / L off it; centre of mass zero."""
+    """Mean alpha x0; covariance sigma^2 (I - 1/L); centre of mass zero."""
     (_, trans), (_, noisy) = draw(process, t)
     alpha, sigma = float(process.trans_law.alpha(t)), float(process.trans_law.sigma(t))
     assert noisy.mean(1).abs().max() < 1e-4
@@ -43,12 +43,19 @@ def test_translations_have_the_marginal_of_the_centred_law(process, t):
 
 @pytest.mark.parametrize("t", TIMES)
 def test_rotations_have_the_heat_kernel_law(process, t):
-    """Angle: Kolmogorov-Smirnov against the closed form; mean matrix: exp(-sigma^2) R0 (character of l = 1)."""
+    """Angle: Kolmogorov-Smirnov; mean matrix: exp(-sigma^2) R0 (the character of l = 1)."""
     (rot, _), (noisy, _) = draw(process, t)
     sigma = float(process.rot_law.sigma(t))
     relative = (rot.transpose(-1, -2) @ noisy).double()
-    angle = ((torch.diagonal(relative, dim1=-2, dim2=-1).sum(-1) - 1) / 2).clamp(-1, 1).acos().flatten()
-    p_value = stats.kstest(angle.numpy(), lambda w: igso3.cdf(torch.from_numpy(w), sigma).numpy()).pvalue
+    angle = (
+        ((torch.diagonal(relative, dim1=-2, dim2=-1).sum(-1) - 1) / 2)
+        .clamp(-1, 1)
+        .acos()
+        .flatten()
+    )
+    p_value = stats.kstest(
+        angle.numpy(), lambda w: igso3.cdf(torch.from_numpy(w), sigma).numpy()
+    ).pvalue
     assert p_value > 1e-3
     mean = relative.reshape(-1, 3, 3).mean(0)
     spread = 4 / math.sqrt(len(angle))
@@ -56,14 +63,16 @@ def test_rotations_have_the_heat_kernel_law(process, t):
 
 
 def test_corruption_turns_with_the_structure(process):
-    """Same noise numbers, rotated chain: rotations follow, because their noise lives in the body frame."""
+    """Same noise numbers, rotated chain: rotations follow (their noise is in the body frame)."""
     torch.manual_seed(4)
     turn = o3.rand_matrix()
     rot, mask = o3.rand_matrix(2, 9), torch.ones(2, 9, dtype=torch.bool)
     trans = centred(torch.randn(2, 9, 3), mask)
     t = torch.tensor([0.2, 0.8])
     first, _ = process.corrupt(rot, trans, mask, t, torch.Generator().manual_seed(5))
-    second, _ = process.corrupt(turn @ rot, trans @ turn.T, mask, t, torch.Generator().manual_seed(5))
+    second, _ = process.corrupt(
+        turn @ rot, trans @ turn.T, mask, t, torch.Generator().manual_seed(5)
+    )
     assert torch.allclose(second, turn @ first, atol=1e-5)
 
 
@@ -71,31 +80,37 @@ def test_masked_residues_carry_no_translation(process):
     mask = torch.tensor([[True] * 6 + [False] * 3])
     trans = centred(torch.randn(1, 9, 3, generator=torch.Generator().manual_seed(0)), mask)
     _, noisy = process.corrupt(
-        torch.eye(3).expand(1, 9, 3, 3), trans, mask, torch.tensor([0.5]), torch.Generator().manual_seed(1)
+        torch.eye(3).expand(1, 9, 3, 3),
+        trans,
+        mask,
+        torch.tensor([0.5]),
+        torch.Generator().manual_seed(1),
     )
     assert noisy[0, 6:].abs().max() == 0
     assert noisy[0, :6].mean(0).abs().max() < 1e-5
 
 
-# -- no leak at t = 1 ------------------------------------------------------------------------------------------------------
+# -- no leak at t = 1 --
 
 RESIDUES, DISTANCE = 400, 60.0  # of each of two pieces; between their centres, angstrom
 BOUND = 0.25
 
 
 def pooled_translation_snr(process: FrameProcess) -> float:
-    """Signal-to-noise ratio of the best linear estimate of the distance between two pieces at t = 1.
+    """Signal-to-noise ratio of the distance between two pieces at t = 1.
 
-    Their centres of mass differ by ``alpha d`` plus Gaussian noise of standard deviation ``sigma sqrt(2 / n)``.
+    Their centres of mass differ by ``alpha d`` plus Gaussian noise of standard deviation ``sigma
+    sqrt(2 / n)``.
     """
     alpha, sigma = float(process.trans_law.alpha(1.0)), float(process.trans_law.sigma(1.0))
     return alpha * DISTANCE / LENGTH_UNIT / (sigma * math.sqrt(2 / RESIDUES))
 
 
 def pooled_rotation_snr(process: FrameProcess) -> float:
-    """Square root of the chi-square divergence from uniform that n residues add up about a common orientation.
+    """Square root of the chi-square divergence from uniform that n residues add up.
 
-    sum_{l >= 1} (2 l + 1)^2 exp(-l (l + 1) sigma^2) for each (Parseval for the characters of SO(3)).
+    sum_{l >= 1} (2 l + 1)^2 exp(-l (l + 1) sigma^2) for each (Parseval for the characters of
+    SO(3)).
     """
     sigma = float(process.rot_law.sigma(1.0))
     each = sum((2 * k + 1) ** 2 * math.exp(-k * (k + 1) * sigma**2) for k in range(1, 60))
@@ -117,7 +132,7 @@ def test_the_end_points_of_others_would_leak():
 
 
 def test_the_pooled_pose_measured_on_draws(process):
-    """The same ratio from corrupted coordinates: two pieces, 60 A apart, seen through their centres of mass."""
+    """The same ratio from draws: two pieces, 60 A apart, seen through their centres of mass."""
     length, count = 2 * RESIDUES, 300
     trans = torch.zeros(count, length, 3)
     trans[:, :RESIDUES, 0], trans[:, RESIDUES:, 0] = DISTANCE / 2, -DISTANCE / 2

@@ -64,7 +64,10 @@ def test_given_domains_keep_their_lengths_and_take_the_order_asked_for(tmp_path)
 def test_identity_follows_the_content_of_files_not_their_place(tmp_path):
     one, two = helix_file(tmp_path, "a.pdb", 20), helix_file(tmp_path, "b.pdb", 25)
     (tmp_path / "copy").mkdir()
-    copies = [helix_file(tmp_path / "copy", "a.pdb", 20), helix_file(tmp_path / "copy", "b.pdb", 25)]
+    copies = [
+        helix_file(tmp_path / "copy", "a.pdb", 20),
+        helix_file(tmp_path / "copy", "b.pdb", 25),
+    ]
     config = AssembleConfig(domain=(str(one), str(two)), name="x")
     moved = replace(config, domain=tuple(str(file) for file in copies), n=9)
     identity = resolve_jobs(config)[0].identity

@@ -14,7 +14,9 @@ from proteinweaver.io.typed import build, plain
 
 def write(folder, content, name="spec.yaml"):
     file = folder / name
-    file.write_text(content if isinstance(content, str) else yaml.safe_dump(content, sort_keys=False))
+    file.write_text(
+        content if isinstance(content, str) else yaml.safe_dump(content, sort_keys=False)
+    )
     return file
 
 
@@ -144,7 +146,7 @@ def test_build_and_plain_are_inverse():
 
 def test_build_widens_whole_numbers_only():
     assert build(Outer, {"count": 1, "inner": {"x": 3}}).inner.x == 3.0
-    with pytest.raises(UserError, match="count is 1.0, not a whole number"):
+    with pytest.raises(UserError, match=r"count is 1\.0, not a whole number"):
         build(Outer, {"count": 1.0})
 
 

@@ -36,7 +36,9 @@ def random_rotations(*shape: int) -> torch.Tensor:
 def make_case() -> Callable[..., tuple[Frames, NoiseLevel, Condition]]:
     """Noisy frames of a batch with two pieces and a linker each, as float64."""
 
-    def make(batch: int = 2, length: int = 30, seed: int = 0) -> tuple[Frames, NoiseLevel, Condition]:
+    def make(
+        batch: int = 2, length: int = 30, seed: int = 0
+    ) -> tuple[Frames, NoiseLevel, Condition]:
         torch.manual_seed(seed)
         blank = unconditional(length)
         condition = Condition(
@@ -50,7 +52,9 @@ def make_case() -> Callable[..., tuple[Frames, NoiseLevel, Condition]]:
         piece[:, length // 2 :] = 1
         known_rot = torch.eye(3, dtype=torch.float64).expand(batch, length, 3, 3).clone()
         known_rot[piece >= 0] = random_rotations(int((piece >= 0).sum()))
-        known_trans = 6 * torch.randn(batch, length, 3, dtype=torch.float64) * (piece >= 0)[..., None]
+        known_trans = (
+            6 * torch.randn(batch, length, 3, dtype=torch.float64) * (piece >= 0)[..., None]
+        )
         mode = torch.zeros_like(piece)
         mode[:, length // 2 :] = 1
         condition = replace(

@@ -1,6 +1,7 @@
 """Symmetries of the whole network, with rotations drawn by e3nn."""
 
 from dataclasses import fields, replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -12,7 +13,9 @@ from proteinweaver.nets.graph import build_graph
 
 
 def rows(condition, index):
-    return type(condition)(**{f.name: getattr(condition, f.name)[index] for f in fields(condition)})
+    return type(condition)(
+        **{f.name: getattr(condition, f.name)[index] for f in fields(condition)}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +63,9 @@ def test_the_pose_of_a_piece_is_invisible(net, make_case, turns):
         on = condition.piece == number
         known_rot[on] = turn @ known_rot[on]
         known_trans[on] = known_trans[on] @ turn.T + shift
-    moved = net(rot, trans, level, replace(condition, known_rot=known_rot, known_trans=known_trans))
+    moved = net(
+        rot, trans, level, replace(condition, known_rot=known_rot, known_trans=known_trans)
+    )
     assert torch.allclose(moved.trans, out.trans, atol=1e-7)
     assert torch.allclose(moved.rot, out.rot, atol=1e-7)
 
@@ -81,13 +86,21 @@ def test_padding_and_company_change_nothing(net, make_case):
     """An item alone, in a batch, and padded beside a longer one: the same estimate."""
     (rot, trans), level, condition = make_case(batch=2, length=30)
     (long_rot, long_trans), _, long_condition = make_case(batch=1, length=47, seed=5)
-    alone = net(rot[:1], trans[:1], NoiseLevel(*(v[:1] for v in vars(level).values())), rows(condition, slice(0, 1)))
+    alone = net(
+        rot[:1],
+        trans[:1],
+        NoiseLevel(*(v[:1] for v in vars(level).values())),
+        rows(condition, slice(0, 1)),
+    )
     together = net(rot, trans, level, condition)
     assert torch.allclose(together.trans[:1], alone.trans, atol=1e-9)
 
     both = stack_conditions([rows(condition, slice(0, 1)), long_condition])
     padded_rot, padded_trans = long_rot.repeat(2, 1, 1, 1), long_trans.repeat(2, 1, 1)
-    padded_rot[0, :30], padded_trans[0, :30] = rot[0], trans[0]  # behind it: the other item's frames
+    padded_rot[0, :30], padded_trans[0, :30] = (
+        rot[0],
+        trans[0],
+    )  # behind it: the other item's frames
     two = NoiseLevel(*(v[:1].repeat(2) for v in vars(level).values()))
     padded = net(padded_rot, padded_trans, two, both)
     assert torch.allclose(padded.trans[0, :30], alone.trans[0], atol=1e-8)
@@ -103,7 +116,9 @@ def test_a_short_chain_survives_padding(net, make_case):
     both = stack_conditions([condition, long_condition])
     long_rot, long_trans = long_rot.repeat(2, 1, 1, 1), long_trans.repeat(2, 1, 1)
     long_rot[0, :4], long_trans[0, :4] = rot[0], trans[0]
-    padded = net(long_rot, long_trans, NoiseLevel(*(v.repeat(2) for v in vars(level).values())), both)
+    padded = net(
+        long_rot, long_trans, NoiseLevel(*(v.repeat(2) for v in vars(level).values())), both
+    )
     assert torch.allclose(padded.trans[0, :4], alone.trans[0], atol=1e-8)
 
 
@@ -113,7 +128,11 @@ def test_rigid_pieces_keep_their_inside_exactly(net, make_case):
     for row in range(2):
         on = (condition.piece[row] >= 0) & (condition.mode[row] == RIGID)
         known = condition.known_trans[row, on]
-        assert torch.allclose(torch.cdist(out.trans[row, on], out.trans[row, on]), torch.cdist(known, known), atol=1e-6)
+        assert torch.allclose(
+            torch.cdist(out.trans[row, on], out.trans[row, on]),
+            torch.cdist(known, known),
+            atol=1e-6,
+        )
         relative = out.rot[row, on][0].T @ out.rot[row, on]
         wanted = condition.known_rot[row, on][0].T @ condition.known_rot[row, on]
         assert torch.allclose(relative, wanted, atol=1e-6)
@@ -133,11 +152,13 @@ def test_the_estimate_is_continuous_where_neighbours_change(net, make_case):
         return moved
 
     def neighbours(s):
-        graph = build_graph(noisy(s) * start_scale, condition.mask, condition.piece, offsets, outside, inside)
+        graph = build_graph(
+            noisy(s) * start_scale, condition.mask, condition.piece, offsets, outside, inside
+        )
         return [set(row) for row in graph.source[0].tolist()]
 
     grid = torch.linspace(0, 16, 41, dtype=torch.float64).tolist()
-    changes = [(a, b) for a, b in zip(grid, grid[1:], strict=False) if neighbours(a) != neighbours(b)]
+    changes = [(a, b) for a, b in pairwise(grid) if neighbours(a) != neighbours(b)]
     assert len(changes) >= 5
     for low, high in changes[:5]:
         first = neighbours(low)
@@ -145,7 +166,10 @@ def test_the_estimate_is_continuous_where_neighbours_change(net, make_case):
             middle = 0.5 * (low + high)
             low, high = (middle, high) if neighbours(middle) == first else (low, middle)
         with torch.no_grad():
-            jump = net(rot, noisy(high), level, condition).trans - net(rot, noisy(low), level, condition).trans
+            jump = (
+                net(rot, noisy(high), level, condition).trans
+                - net(rot, noisy(low), level, condition).trans
+            )
         assert jump.abs().max() < 1e-5, f"jump of {float(jump.abs().max())} A at s = {low}"
 
 

@@ -16,7 +16,9 @@ def test_update_is_the_normalised_quaternion():
 
 
 def test_skew_part_is_axis_times_sine():
-    axis = torch.nn.functional.normalize(torch.tensor([[1.0, 2.0, -0.5]], dtype=torch.float64), dim=-1)
+    axis = torch.nn.functional.normalize(
+        torch.tensor([[1.0, 2.0, -0.5]], dtype=torch.float64), dim=-1
+    )
     angle = torch.tensor([2.2], dtype=torch.float64)
     rot = o3.axis_angle_to_matrix(axis, angle)
     assert torch.allclose(skew_part(rot), axis * angle.sin(), atol=1e-12)

@@ -10,13 +10,18 @@ from proteinweaver.nets.superpose import superpose_pieces
 
 def _frames(batch, length, seed):
     torch.manual_seed(seed)
-    return o3.rand_matrix(batch, length, dtype=torch.float64), 7 * torch.randn(batch, length, 3, dtype=torch.float64)
+    return o3.rand_matrix(batch, length, dtype=torch.float64), 7 * torch.randn(
+        batch, length, 3, dtype=torch.float64
+    )
 
 
 def test_a_moved_piece_comes_back_exactly():
     """If the estimate is the known piece in another pose, the superposed piece is the estimate."""
     known_rot, known_trans = _frames(2, 20, 0)
-    turn, shift = o3.rand_matrix(2, 1, dtype=torch.float64), 50 * torch.randn(2, 1, 3, dtype=torch.float64)
+    turn, shift = (
+        o3.rand_matrix(2, 1, dtype=torch.float64),
+        50 * torch.randn(2, 1, 3, dtype=torch.float64),
+    )
     rot = turn @ known_rot
     trans = (turn @ known_trans[..., None]).squeeze(-1) + shift
     piece = torch.zeros(2, 20, dtype=torch.int64)
@@ -36,7 +41,9 @@ def test_every_piece_moves_by_itself_and_linkers_stay():
     for number in (0, 2):
         on = piece[0] == number
         inside = torch.cdist(new_trans[0, on], new_trans[0, on])
-        assert torch.allclose(inside, torch.cdist(known_trans[0, on], known_trans[0, on]), atol=1e-9)
+        assert torch.allclose(
+            inside, torch.cdist(known_trans[0, on], known_trans[0, on]), atol=1e-9
+        )
         assert torch.allclose(new_trans[0, on].mean(0), trans[0, on].mean(0), atol=1e-9)
         turn = new_rot[0, on] @ known_rot[0, on].transpose(-1, -2)
         assert torch.allclose(turn, turn[:1].expand_as(turn), atol=1e-9)
@@ -44,14 +51,18 @@ def test_every_piece_moves_by_itself_and_linkers_stay():
 
 @pytest.mark.parametrize("seed", [3, 4])
 def test_the_motion_is_the_best_one(seed):
-    """SciPy solves the same weighted Wahba problem: CA and three axis points at a lever of 1.5 A."""
+    """SciPy solves the same Wahba problem: CA and three axis points at a lever of 1.5 A."""
     known_rot, known_trans = _frames(1, 9, seed)
     rot, trans = _frames(1, 9, seed + 10)
-    new_rot, _ = superpose_pieces(rot, trans, known_rot, known_trans, torch.zeros(1, 9, dtype=torch.int64))
+    new_rot, _ = superpose_pieces(
+        rot, trans, known_rot, known_trans, torch.zeros(1, 9, dtype=torch.int64)
+    )
     turn = (new_rot @ known_rot.transpose(-1, -2))[0, 0]
 
     def vectors(r, x):
-        return torch.cat((x[0] - x[0].mean(0), 1.5 * r[0].transpose(-1, -2).reshape(-1, 3))).numpy()
+        return torch.cat(
+            (x[0] - x[0].mean(0), 1.5 * r[0].transpose(-1, -2).reshape(-1, 3))
+        ).numpy()
 
     expected, _ = Rotation.align_vectors(vectors(rot, trans), vectors(known_rot, known_trans))
     assert torch.allclose(turn, torch.from_numpy(expected.as_matrix()), atol=1e-7)
@@ -64,7 +75,9 @@ def test_a_straight_piece_is_determined_by_its_frames():
     known_trans[..., 0] = 3.3 * torch.arange(6)
     turn = o3.rand_matrix(dtype=torch.float64)
     rot, trans = turn @ known_rot, known_trans @ turn.T
-    new_rot, new_trans = superpose_pieces(rot, trans, known_rot, known_trans, torch.zeros(1, 6, dtype=torch.int64))
+    new_rot, new_trans = superpose_pieces(
+        rot, trans, known_rot, known_trans, torch.zeros(1, 6, dtype=torch.int64)
+    )
     assert torch.allclose(new_rot, rot, atol=1e-10)
     assert torch.allclose(new_trans - new_trans.mean(1), trans - trans.mean(1), atol=1e-9)
 
@@ -74,7 +87,11 @@ def test_a_mirror_image_is_not_superposed():
     known_rot, known_trans = _frames(1, 12, 9)
     mirror = torch.diag(torch.tensor([1.0, 1.0, -1.0], dtype=torch.float64))
     new_rot, new_trans = superpose_pieces(
-        mirror @ known_rot @ mirror, known_trans @ mirror, known_rot, known_trans, torch.zeros(1, 12, dtype=torch.int64)
+        mirror @ known_rot @ mirror,
+        known_trans @ mirror,
+        known_rot,
+        known_trans,
+        torch.zeros(1, 12, dtype=torch.int64),
     )
     assert torch.allclose(torch.det(new_rot), torch.ones(1, 12, dtype=torch.float64))
     assert (new_trans - known_trans @ mirror).norm(dim=-1).mean() > 1.0

@@ -20,10 +20,17 @@ from proteinweaver.training.run import TrainResult, train
 TINY = DenoiserConfig(width=16, edge_width=8, heads=2, blocks=2, n_outside=4)
 
 
-def tiny_config(out: Path, steps: int = 6, trainer: dict[str, Any] | None = None, **changes: Any) -> TrainConfig:
+def tiny_config(
+    out: Path, steps: int = 6, trainer: dict[str, Any] | None = None, **changes: Any
+) -> TrainConfig:
     """Config of a run of a few steps."""
     setup = TrainerConfig(
-        device="cpu", max_minutes=0.0, max_steps=steps, valid_every=0, valid_batches=1, save_minutes=60.0
+        device="cpu",
+        max_minutes=0.0,
+        max_steps=steps,
+        valid_every=0,
+        valid_batches=1,
+        save_minutes=60.0,
     )
     config = TrainConfig(
         out=str(out),

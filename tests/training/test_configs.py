@@ -1,4 +1,4 @@
-"""Every training config composes into the typed config; a mistyped key is one line with the nearest one."""
+"""Every training config composes; a mistyped key is one line with the nearest one."""
 
 from pathlib import Path
 
@@ -13,7 +13,9 @@ from proteinweaver.training.run import train
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 GROUPS = ("model", "data", "optimizer", "trainer", "logger", "experiment")
-CHOICES = [f"{group}={file.stem}" for group in GROUPS for file in sorted((CONFIGS / group).glob("*.yaml"))]
+CHOICES = [
+    f"{group}={file.stem}" for group in GROUPS for file in sorted((CONFIGS / group).glob("*.yaml"))
+]
 
 
 @pytest.mark.parametrize("choice", CHOICES)
@@ -29,7 +31,9 @@ def test_the_tree_adds_nothing_to_the_defaults():
 
 
 def test_keys_win_over_groups_and_experiments():
-    config = compose("train", TrainConfig, ["experiment=debug", "model=small", "trainer.max_steps=3", "seed=5"])
+    config = compose(
+        "train", TrainConfig, ["experiment=debug", "model=small", "trainer.max_steps=3", "seed=5"]
+    )
     assert (config.model.width, config.trainer.max_steps, config.seed) == (64, 3, 5)
     assert config.data.source == "synthetic"
 
@@ -40,7 +44,7 @@ def test_keys_win_over_groups_and_experiments():
         ("model.widht=3", "did you mean 'model.width'"),
         ("traner.max_steps=3", "did you mean 'trainer.max_steps'"),
         ("experiment=overfitt", "did you mean 'overfit'"),
-        ("trainer.max_steps=many", "trainer.max_steps is 'many'"),
+        ("trainer.max_steps=many", "max_steps is 'many'"),
         ("stage=dommain", "did you mean 'domain'"),
         ("optimizer.lr=-1", "optimizer.lr is -1"),
     ],

@@ -21,7 +21,9 @@ def test_a_finished_run_leaves_its_weights(unbroken):
     assert all(torch.equal(found.state[name], value) for name, value in average.items())
     assert found.meta["steps"] == 6
     assert found.meta["residues"] == read_checkpoint(result.checkpoint).residues
-    rows = [json.loads(line) for line in (Path(config.out) / "metrics.jsonl").read_text().splitlines()]
+    rows = [
+        json.loads(line) for line in (Path(config.out) / "metrics.jsonl").read_text().splitlines()
+    ]
     assert found.meta["losses"]["train"]["total"] == pytest.approx(rows[-1]["total"], abs=1e-5)
     data = Path(config.out) / "synthetic" / "domains.npz"
     assert found.meta["data"]["domains.npz"] == hashlib.sha256(data.read_bytes()).hexdigest()
@@ -56,7 +58,9 @@ def test_half_precision_halves_the_file_and_loads_as_float32(unbroken, tmp_path)
 def test_the_caller_may_tell_what_a_plain_checkpoint_does_not(unbroken, tmp_path):
     config, result = unbroken
     data = Path(config.out) / "synthetic"
-    export_weights(result.checkpoint, "x", tmp_path, stage="assembler", command="by hand", data=data)
+    export_weights(
+        result.checkpoint, "x", tmp_path, stage="assembler", command="by hand", data=data
+    )
     meta = read_weights(tmp_path / "x.safetensors").meta
     assert (meta["stage"], meta["command"]) == ("assembler", "by hand")
     with pytest.raises(UserError, match="no structure sets"):

@@ -29,7 +29,9 @@ def rows(out):
 def assert_same_curve(first, second):
     assert [row["step"] for row in first] == [row["step"] for row in second]
     for a, b in zip(first, second, strict=True):
-        assert [a[k] for k in LOSSES] == pytest.approx([b[k] for k in LOSSES], abs=1e-5, rel=1e-5), a["step"]
+        assert [a[k] for k in LOSSES] == pytest.approx(
+            [b[k] for k in LOSSES], abs=1e-5, rel=1e-5
+        ), a["step"]
         assert a["residues"] == b["residues"]
 
 
@@ -52,7 +54,7 @@ def copied(unbroken, tmp_path):
 
 
 def test_a_killed_run_continues_its_loss_curve(make_config, unbroken):
-    """SIGTERM in step 3, then the same call again: the same six losses, rates and weights to 1e-5."""
+    """SIGTERM in step 3, then the same call again: the same losses, rates and weights."""
     _, whole = unbroken
     config = make_config("killed")
     before = signal.getsignal(signal.SIGTERM)
@@ -122,7 +124,9 @@ def test_held_out_losses_are_measured_at_every_noise_level(make_config):
     result = train(config)
     for t in (0.1, 0.3, 0.5, 0.7, 0.9):
         assert result.metrics[f"valid/trans/t{t:.1f}"] > 0
-    lines = [json.loads(line) for line in (Path(config.out) / "metrics.jsonl").read_text().splitlines()]
+    lines = [
+        json.loads(line) for line in (Path(config.out) / "metrics.jsonl").read_text().splitlines()
+    ]
     assert [row["step"] for row in lines if "valid/total" in row] == [2, 4]
     mean = sum(result.metrics[f"valid/rot/t{t:.1f}"] for t in (0.1, 0.3, 0.5, 0.7, 0.9)) / 5
     assert result.metrics["valid/rot"] == pytest.approx(mean)
@@ -136,7 +140,7 @@ def test_measuring_does_not_change_the_training(make_config, unbroken):
 
 
 def test_a_plain_checkpoint_is_resumed(make_config, unbroken):
-    """Weights, average, optimizer and step of a loop without Lightning: the curve goes on from there."""
+    """A loop without Lightning: weights, average, optimizer and step go on from there."""
     whole, _ = unbroken
     first = make_config("first")
     train(first, stop_at(3))
@@ -188,7 +192,9 @@ def test_a_broken_checkpoint_is_one_line(make_config, content):
     file = Path(config.out).with_suffix(".ckpt")
     if content is not None:
         file.write_bytes(content)
-    with pytest.raises(UserError, match="no such checkpoint" if content is None else "not a readable checkpoint"):
+    with pytest.raises(
+        UserError, match="no such checkpoint" if content is None else "not a readable checkpoint"
+    ):
         train(replace(config, resume=str(file)))
 
 

@@ -25,6 +25,8 @@ def test_whichever_budget_ends_first():
     assert used_budget(50, 1.0, both) == 0.5
     assert used_budget(50, 9.0, both) == 0.9
     assert used_budget(7, 1e9, TrainerConfig(max_steps=14, max_minutes=0)) == 0.5, "no clock in it"
+    leg = TrainerConfig(max_steps=100, max_minutes=10, start_step=900, start_minutes=60.0)
+    assert used_budget(925, 61.0, leg) == 0.25, "another leg begins anew"
     with pytest.raises(UserError, match="no end"):
         TrainerConfig(max_steps=0, max_minutes=0)
 
@@ -40,12 +42,16 @@ def test_times_are_stratified_and_follow_their_law():
     u = ((torch.stack(draws) - 0.02) / 0.98) ** (1 / 1.3)
     strata = (u * 8).floor().long()
     offsets = (u * 8).sort(-1).values - torch.arange(8)
-    assert (offsets.max(-1).values - offsets.min(-1).values).max() < 1e-3, "evenly spread in a batch"
+    assert (offsets.max(-1).values - offsets.min(-1).values).max() < 1e-3, (
+        "evenly spread in a batch"
+    )
     assert all(len(set(row)) == 8 for row in strata.tolist())
     assert stats.kstest(u[:, 0].numpy(), "uniform").pvalue > 1e-3
 
 
-@pytest.mark.parametrize("bad", [{"lr": 0.0}, {"ema_decay": 1.5}, {"warmup_steps": -1}, {"clip": float("nan")}])
+@pytest.mark.parametrize(
+    "bad", [{"lr": 0.0}, {"ema_decay": 1.5}, {"warmup_steps": -1}, {"clip": float("nan")}]
+)
 def test_settings_that_cannot_train_are_refused(bad):
     with pytest.raises(UserError, match=rf"optimizer\.{next(iter(bad))}"):
         OptimizerConfig(**bad)
