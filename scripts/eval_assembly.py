@@ -2,6 +2,7 @@
 
     python scripts/eval_assembly.py                                 natives and baselines alone
     python scripts/eval_assembly.py --write-tasks tasks.npz         what an assembler is given
+    python scripts/eval_assembly.py --assemble 2 --out assembly.json      assembles every task twice first
     python scripts/eval_assembly.py --set ours=FOLDER --out assembly.json
 
 The designs in FOLDER are named TASK.pdb, or TASK_k.pdb where there are several of a task.
@@ -29,6 +30,12 @@ from proteinweaver.evaluation.poses import contact_rich_pose, random_poses
 from proteinweaver.evaluation.sets import load_set
 from proteinweaver.evaluation.table import Summary, render, summarise, to_json
 from proteinweaver.evaluation.tasks import MIN_LINKER, NativeTask, native_tasks
+from proteinweaver.generation.assembly_stage import AssemblyRequest, Inside, assemble_domains
+from proteinweaver.generation.config import assembler_sampler
+from proteinweaver.generation.model import load_model
+from proteinweaver.generation.weave import check_sampler
+from proteinweaver.io.spec import Mode
+from samplers.noise import NoiseKey
 
 REPO = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("PROTEINWEAVER_DATA", REPO.parent / "shared" / "data"))
@@ -72,6 +79,25 @@ def assembled_rows(path: Path, tasks: Sequence[NativeTask]) -> list[AssemblyRow]
     return rows
 
 
+def assembled_here(
+    tasks: Sequence[NativeTask], times: int, mode: Mode, seed: int, weights: Path | None
+) -> list[AssemblyRow]:
+    """Assemble every task with default settings; rows of the results."""
+    model = load_model("assembler", weights=weights, device="cpu")
+    requests = [
+        AssemblyRequest(
+            len(task),
+            tuple(Inside(start, task.coord[start:stop], mode) for start, stop in task.domains),
+            NoiseKey(seed, task.name, k, "assembly"),
+        )
+        for task in tasks
+        for k in range(times)
+    ]
+    chains = assemble_domains(model, requests, check_sampler(assembler_sampler()))
+    owners = [task for task in tasks for _ in range(times)]
+    return [assembly_row(task, chain.coord) for task, chain in zip(owners, chains, strict=True)]
+
+
 def bars(summary: Summary) -> dict[str, bool]:
     """Check the first bars that assemblies are held to."""
     value = {key: cell.value for key, cell in summary.cells.items()}
@@ -103,6 +129,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--max-length", type=int, default=400)
     parser.add_argument("--min-linker", type=int, default=MIN_LINKER)
     parser.add_argument("-n", type=int, help="tasks, annotated ones first; default all")
+    parser.add_argument("--assemble", type=int, default=0, metavar="K", help="assemble every task K times")
+    parser.add_argument("--mode", default="rigid", choices=("rigid", "adapt"), help="of --assemble")
+    parser.add_argument("--weights", type=Path, help="folder of weights for --assemble; default shipped")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=FOLDER")
     parser.add_argument("--write-tasks", type=Path, metavar="FILE.npz")
     parser.add_argument("--seed", type=int, default=0)
@@ -125,6 +154,10 @@ def main() -> None:
         write_tasks(tasks, options.write_tasks)
         return
     ours = []
+    if options.assemble:
+        rows = assembled_here(tasks, options.assemble, options.mode, options.seed, options.weights)
+        note = f"shipped weights, defaults, {options.mode}"
+        ours.append(summarise(f"assembler, {options.mode}", rows, ASSEMBLY_COLUMNS, note=note))
     for text in options.set:
         name, _, path = text.partition("=")
         ours.append(

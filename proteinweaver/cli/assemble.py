@@ -31,7 +31,7 @@ def assemble(
             "--mode",
             metavar="rigid|adapt|free",
             help="How far the inside of the domains may change.",
-            show_default="rigid",
+            show_default="adapt",
         ),
     ] = None,
     n: options.Count = None,

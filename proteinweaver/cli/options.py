@@ -57,9 +57,7 @@ NoiseScale = Annotated[
 ]
 StepScale = Annotated[
     float | None,
-    typer.Option(
-        "--step-scale", help="Low-temperature factor.", show_default=str(_SAMPLER.step_scale)
-    ),
+    typer.Option("--step-scale", help="Low-temperature factor.", show_default="by stage"),
 ]
 Format = Annotated[
     str | None, typer.Option("--format", metavar="pdb|cif", help="File format of designs.")

@@ -19,6 +19,8 @@ __all__ = [
     "GenerateConfig",
     "RunConfig",
     "SamplerConfig",
+    "assembler_sampler",
+    "domain_sampler",
 ]
 
 
@@ -62,8 +64,20 @@ class SamplerConfig:
         for name, value in (("churn", self.churn), ("noise_scale", self.noise_scale)):
             if value is not None and not 0 <= value < float("inf"):
                 raise UserError(f"{name} is {value}; give a number from 0")
+        if not 0 <= self.repulsion < float("inf"):
+            raise UserError(f"repulsion is {self.repulsion}; give a number from 0")
         if not 0 < self.step_scale < float("inf"):
             raise UserError(f"step_scale is {self.step_scale}; give a number above 0")
+
+
+def domain_sampler() -> SamplerConfig:
+    """Give the default of stage 1: a low temperature, which closes more bonds."""
+    return SamplerConfig(step_scale=2.0)
+
+
+def assembler_sampler() -> SamplerConfig:
+    """Give the default of stage 2: as many contacts between domains as natives have."""
+    return SamplerConfig(repulsion=0.3)
 
 
 @dataclass(frozen=True)
@@ -156,8 +170,8 @@ class GenerateConfig(RunConfig):
     length: int = 100
     blueprint: str = ""
     fold: Fold = ""
-    loop_tilt: float = 0.0
-    domain_sampler: SamplerConfig = field(default_factory=SamplerConfig)
+    loop_tilt: float = 0.1
+    domain_sampler: SamplerConfig = field(default_factory=domain_sampler)
     domain_candidates: int = 1
 
     def __post_init__(self) -> None:
@@ -198,8 +212,8 @@ class AssembleConfig(RunConfig):
     linker: tuple[str | int, ...] = ()
     order: str = "fixed"
     length: int | None = None
-    mode: Mode = "rigid"
-    assembler_sampler: SamplerConfig = field(default_factory=SamplerConfig)
+    mode: Mode = "adapt"
+    assembler_sampler: SamplerConfig = field(default_factory=assembler_sampler)
 
     def __post_init__(self) -> None:
         """Refuse requests that are no assembly."""
@@ -260,9 +274,9 @@ class DesignConfig(RunConfig):
     linker: tuple[str | int, ...] = ()
     order: str = "fixed"
     fold: Fold = ""
-    loop_tilt: float = 0.0
-    domain_sampler: SamplerConfig = field(default_factory=SamplerConfig)
-    assembler_sampler: SamplerConfig = field(default_factory=SamplerConfig)
+    loop_tilt: float = 0.1
+    domain_sampler: SamplerConfig = field(default_factory=domain_sampler)
+    assembler_sampler: SamplerConfig = field(default_factory=assembler_sampler)
     domain_candidates: int = 1
 
     def __post_init__(self) -> None:

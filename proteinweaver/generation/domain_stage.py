@@ -24,10 +24,15 @@ from proteinweaver.generation.model import LoadedModel
 from proteinweaver.generation.results import Trajectory
 from proteinweaver.generation.sampling import SampledBatch, Sampling, sample_backbones
 from proteinweaver.io.spec import Fold
-from proteinweaver.structure.closure import close_backbone
+from proteinweaver.structure.closure import ClosureForces, close_backbone
 from samplers.noise import NoiseKey, derive_seed
 
 __all__ = ["DomainRequest", "DomainSample", "finite_rows", "sample_domains", "trajectory_of"]
+
+
+#: Strands of a generated domain are often a fraction of an angstrom short of pairing, so hydrogen bonds pull harder and
+#: from further away than where domains are given.
+_FORCES = ClosureForces(hydrogen_bond=3.0, hydrogen_bond_reach=4.0)
 
 
 @dataclass(frozen=True)
@@ -139,7 +144,9 @@ def sample_domains(
         coord = drawn.coord.clone()
         sound = finite_rows(coord, condition.mask)
         if close and bool(sound.any()):
-            coord[sound] = close_backbone(coord[sound], condition.mask[sound]).coord
+            coord[sound] = close_backbone(
+                coord[sound], condition.mask[sound], forces=_FORCES
+            ).coord
         seconds = drawn.seconds + time.perf_counter() - start
         for row, k in enumerate(batch):
             samples[k] = DomainSample(

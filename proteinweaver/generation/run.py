@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from proteinweaver import __version__
+from proteinweaver.errors import UserError
 from proteinweaver.generation.config import RunConfig
 from proteinweaver.generation.jobs import DesignPlan, Job, plan_design, resolve_jobs
 from proteinweaver.generation.model import pick_device
@@ -26,6 +27,9 @@ from proteinweaver.io.run_folder import RunFolder, Shard, read_manifest
 from proteinweaver.io.typed import plain
 
 __all__ = ["OnEvent", "RunEvent", "RunResult", "plan_run", "run_designs"]
+
+#: Residues of one chain that the PDB format can number.
+_PDB_RESIDUES = 9999
 
 
 @dataclass(frozen=True)
@@ -150,9 +154,16 @@ def run_designs(config: RunConfig, on_event: OnEvent | None = None) -> RunResult
 
 def _plans(jobs: Sequence[Job], config: RunConfig) -> tuple[DesignPlan, ...]:
     shard = Shard.parse(config.shard)
-    return tuple(
+    plans = tuple(
         plan_design(job, index) for job in jobs for index in range(job.spec.n) if shard.owns(index)
     )
+    for plan in plans:
+        if config.format == "pdb" and plan.length > _PDB_RESIDUES:
+            raise UserError(
+                f"{plan.name}: {plan.length} residues, a PDB file holds {_PDB_RESIDUES};"
+                " use --format cif"
+            )
+    return plans
 
 
 def _open_folder(config: RunConfig, jobs: Sequence[Job], kit: Kit) -> RunFolder | None:

@@ -62,7 +62,7 @@ class DomainSpec:
 
     file: str = ""
     select: str = ""
-    mode: Mode = "rigid"
+    mode: Mode = "adapt"
     length: int | None = None
     blueprint: str = ""
     fold: Fold = ""

@@ -65,9 +65,19 @@ class ClosureForces:
 
 
 class ClosureEnergy:
-    """Closing energy of all backbones; neighbour lists are renewed by `relist`."""
+    """Closing energy of all backbones; neighbour lists are renewed by `relist`.
 
-    def __init__(self, pose: Pose, forces: ClosureForces) -> None:
+    Parameters
+    ----------
+    pose : Pose
+        What moves.
+    forces : ClosureForces
+        Force constants.
+    general : Tensor, dtype=bool, shape=(R,)
+        Residues that the general Ramachandran density applies to.
+    """
+
+    def __init__(self, pose: Pose, forces: ClosureForces, general: Tensor) -> None:
         bodies, self.forces = pose.bodies, forces
         self.bodies, self.start, self.hinge = bodies, bodies.atoms[:, :_O], pose.hinge
         size = torch.bincount(bodies.body).to(bodies.atoms.dtype)
@@ -80,7 +90,7 @@ class ClosureEnergy:
         hinge_next[pose.hinge] = True
         self.has_previous = torch.cat((has_next.new_zeros(1), has_next[:-1]))
         hinge_previous = torch.cat((hinge_next.new_zeros(1), hinge_next[:-1]))
-        turning = has_next & self.has_previous & (hinge_next | hinge_previous)
+        turning = has_next & self.has_previous & (hinge_next | hinge_previous) & general
         self.middle = turning.nonzero()[:, 0]
         self.bounds: Bounds = self.peptide
         self.pairs: tuple[Tensor, Tensor, Tensor] | None = None

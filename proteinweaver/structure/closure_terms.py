@@ -135,7 +135,7 @@ def clash_bounds(
     gap = position[j] - position[i]
     keep = (body[i] != body[j]) & (gap >= 2)
     i, j, gap = i[keep], j[keep], gap[keep]
-    lower = torch.tensor(_CLOSEST).expand(len(i), ATOMS, ATOMS).clone()
+    lower = atoms.new_tensor(_CLOSEST).expand(len(i), ATOMS, ATOMS).clone()
     lower[gap == 2, _CA, _CA] = _CLOSEST_CA_1_3
     lower[gap == 2, _C, _N] = _CLOSEST_C_N_1_3
     slots = torch.arange(ATOMS)

@@ -77,7 +77,7 @@ def hydrogen_bond_pairs(
     energy, o_h = _bond_energy(atoms, acceptor, donor)
     fade = (2 * (reach - o_h)).clamp(0, 1) * (-4 * energy).clamp(0, 1)
     boltzmann = torch.exp(-energy.clamp(-4, 0) / 0.3)
-    total = torch.full((len(item),), 1.0).index_add_(0, donor, boltzmann)
+    total = boltzmann.new_ones(len(item)).index_add_(0, donor, boltzmann)
     weight = fade * boltzmann / total[donor]
     listed = weight > 1e-6
     return acceptor[listed], donor[listed], weight[listed]

@@ -1,9 +1,9 @@
 """A smooth Ramachandran log-density.
 
 ``ln p(phi, psi)`` is a periodic bicubic B-spline through a 72 x 72 table (every 5 degrees), twice
-continuously differentiable in both angles. The table is the Top8000 density of general residues (no Gly, Pro,
-Ile, Val, pre-Pro; maximum 1), slightly smoothed; outside the 0.02 contour it falls with the distance
-from it, so that the slope points to an allowed region from everywhere.
+continuously differentiable in both angles. The table is the Top8000 density of general residues
+(no Gly, Pro, Ile, Val, pre-Pro; maximum 1), slightly smoothed; outside the 0.02 contour it falls
+with the distance from it, so that the slope points to an allowed region from everywhere.
 ``scripts/build_rama_table.py`` made it.
 
 References
@@ -79,9 +79,9 @@ def rama_log_density(phi: Tensor, psi: Tensor) -> Tensor:
     Examples
     --------
     >>> import torch
-    >>> helix, clash = torch.tensor([-1.1, 1.1]), torch.tensor([-0.75, -2.0])
-    >>> [round(value) for value in rama_log_density(helix, clash).tolist()]
-    [0, -7]
+    >>> phi, psi = torch.tensor([-1.1, 0.0]), torch.tensor([-0.75, -1.5])  # helix, clash
+    >>> [round(value) for value in rama_log_density(phi, psi).tolist()]
+    [0, -8]
     """
     row, row_weight = _weights(phi)
     column, column_weight = _weights(psi)

@@ -4,12 +4,15 @@ Dynamic shapes, so a new length costs no second compilation. The geometry functi
 by name in the modules that call them; they are exchanged there for as long as the context lasts.
 """
 
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
 from proteinweaver.diffusion import objective
+from proteinweaver.errors import UserError
 from proteinweaver.nets import denoiser
 from proteinweaver.nets.denoiser import Denoiser
 
@@ -32,10 +35,19 @@ def compiled(net: Denoiser, on: bool = True) -> Iterator[None]:
         Its blocks stay compiled.
     on : bool
         False: do nothing.
+
+    Raises
+    ------
+    UserError
+        If there is no compiler.
     """
     if not on:
         yield
         return
+    if not any(shutil.which(name) for name in (os.environ.get("CXX", "c++"), "g++", "clang++")):
+        raise UserError(
+            "trainer.compile needs a C++ compiler and finds none; install g++, or leave it out"
+        )
     plain = [getattr(module, name) for module, name in _FUNCTIONS]
     for block in net.blocks:
         block.compile(dynamic=True)

@@ -116,10 +116,10 @@ class TrainerConfig:
         ``"auto"``, ``"cpu"``, ``"cuda"``.
     devices, nodes : int
         Processes of one machine, machines (under torchrun or SLURM).
-    strategy : str
-        Lightning's: ``"auto"``, ``"ddp"``.
-    precision : str
-        Lightning's: ``"32-true"``, ``"bf16-mixed"``.
+    strategy : {"auto", "ddp"}
+        Lightning's.
+    precision : {"32-true", "bf16-mixed", "16-mixed"}
+        Lightning's; mixed ones on a GPU only, and unmeasured.
     threads : int
         Threads of the CPU; 0 leaves torch's choice.
     compile : bool
@@ -144,8 +144,8 @@ class TrainerConfig:
     device: str = "auto"
     devices: int = 1
     nodes: int = 1
-    strategy: str = "auto"
-    precision: str = "32-true"
+    strategy: Literal["auto", "ddp"] = "auto"
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     threads: int = 0
     compile: bool = False
     max_minutes: float = 30.0

@@ -15,6 +15,7 @@ clock).
 
 import json
 import logging
+import os
 import shlex
 import sys
 import warnings
@@ -123,9 +124,13 @@ def train(
         log,
         CheckpointKeeper(checkpoint, setup.save_minutes),
     ]
-    with _quiet(), compiled(task.net, setup.compile):
-        trainer = _trainer(config, callbacks, has_validation=data.valid is not None)
-        trainer.fit(task, datamodule=data, ckpt_path=start, weights_only=True)
+    try:
+        with _quiet(), compiled(task.net, setup.compile):
+            trainer = _trainer(config, callbacks, has_validation=data.valid is not None)
+            trainer.fit(task, datamodule=data, ckpt_path=start, weights_only=True)
+    finally:
+        if start is not None and start != checkpoint and start.parent == out:
+            start.unlink(missing_ok=True)
     if pace.signal:
         _log.warning("%s: saved %s at step %d", pace.signal, checkpoint, task.step)
     finished = used_budget(task.step, task.minutes, setup) >= 1
@@ -155,7 +160,7 @@ def _resume_point(config: TrainConfig, out: Path) -> Path | None:
     found = read_checkpoint(path)
     if not found.is_plain:
         return path
-    converted = out / ".converted.ckpt"
+    converted = out / f".converted-{os.getpid()}.ckpt"
     torch.save(lightning_checkpoint(found), converted)
     return converted
 
@@ -196,7 +201,7 @@ def _trainer(config: TrainConfig, callbacks: list[Any], has_validation: bool) ->
         devices=setup.devices,
         num_nodes=setup.nodes,
         strategy=setup.strategy,
-        precision=setup.precision,  # type: ignore[arg-type]
+        precision=setup.precision,
         callbacks=callbacks,
         logger=loggers or False,
         max_epochs=-1,

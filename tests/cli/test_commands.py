@@ -173,6 +173,7 @@ BAD_WORDS = [
     ("design", "nothing to design"),
     ("design --length 30 --domains 3", "too short"),
     ("design --length 100 --domains 0", "domains is 0"),
+    ("design --length 12000 --domains 40", "use --format cif"),
     ("design a.yaml b.yaml", "one word too many"),
     ("design nothing.yaml", "cannot read spec"),
     ("design nothing.yaml --length 100", "does not go with a spec"),

@@ -1,6 +1,6 @@
 """Composing configs: defaults, overrides, flags, and how a mistake reads."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,8 @@ from proteinweaver.generation.config import (
     DesignConfig,
     GenerateConfig,
     SamplerConfig,
+    assembler_sampler,
+    domain_sampler,
 )
 from proteinweaver.generation.sampling import Sampling
 
@@ -32,8 +34,8 @@ def test_overrides_and_flags():
     flags = {"length": 300, "n": 4, "seed": None, "assembler_sampler.grid": "uniform"}
     config = compose("design", DesignConfig, words, flags)
     assert (config.length, config.n, config.seed) == (120, 4, 0)
-    assert config.domain_sampler.num_steps == 7
-    assert config.assembler_sampler == SamplerConfig()
+    assert config.domain_sampler == replace(domain_sampler(), num_steps=7)
+    assert config.assembler_sampler == assembler_sampler()
 
 
 def test_paths_with_odd_characters_pass_as_flags():

@@ -61,6 +61,7 @@ def run(inputs, tiny_weights, tmp_path_factory) -> Path:
         domain=tuple(map(str, inputs)),
         linker=("6",),
         order="2,1",
+        mode="rigid",
         out=str(out),
         name="pair",
         device="cpu",

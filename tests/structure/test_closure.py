@@ -129,12 +129,13 @@ def test_closing_brings_a_jittered_chain_nearer_to_the_sound_one() -> None:
 
 
 def test_hydrogen_bonds_of_a_shaken_helix_come_back() -> None:
-    helix = ideal_element("H", 24)
-    shaken = jittered(helix, 0.35, 8.0, seed=3)
-    closed = close_backbone(shaken).coord
-    without = close_backbone(shaken, forces=ClosureForces(hydrogen_bond=0.0)).coord
-    assert hydrogen_bond_count(closed) > hydrogen_bond_count(shaken)
-    assert hydrogen_bond_count(closed) > hydrogen_bond_count(without)
+    shaken = [jittered(ideal_element("H", 24), 0.5, 14.0, seed) for seed in (4, 5)]
+    closed = [close_backbone(chain).coord for chain in shaken]
+    unheld = ClosureForces(hydrogen_bond=0.0)
+    without = [close_backbone(chain, forces=unheld).coord for chain in shaken]
+    count = [sum(hydrogen_bond_count(c) for c in chains) for chains in (shaken, closed, without)]
+    assert count[1] > count[0]
+    assert count[1] > count[2] + 4
 
 
 def test_clashing_chains_part() -> None:
@@ -156,14 +157,15 @@ def test_a_break_stays_open() -> None:
     assert peptide_bonds(close_backbone(chain).coord)[19] < 4.5
 
 
-def test_forbidden_torsions_leave() -> None:
-    """One residue at (0, -40) between strands reaches an allowed region, but only when asked."""
+@pytest.mark.parametrize("start", [(0.0, -40.0), (0.0, -90.0), (120.0, 60.0)])
+def test_forbidden_torsions_leave(start: tuple[float, float]) -> None:
+    """One forbidden residue between strands reaches an allowed region, but only when asked."""
     phi = torch.full((15,), math.radians(-118.0))
     psi = torch.full((15,), math.radians(134.0))
-    phi[7], psi[7] = math.radians(0.0), math.radians(-40.0)
+    phi[7], psi[7] = math.radians(start[0]), math.radians(start[1])
     chain = build_backbone(phi, psi)
-    forced = close_backbone(chain, forces=ClosureForces(rama=5.0)).coord
-    ignored = close_backbone(chain, forces=ClosureForces(rama=0.0)).coord
+    forced = close_backbone(chain).coord
+    ignored = close_backbone(chain, glycine=torch.arange(15) == 7).coord
     assert log_density_at(forced, 7) > math.log(0.02) > log_density_at(ignored, 7)
 
 
@@ -206,7 +208,7 @@ def test_alone_and_in_a_batch() -> None:
         torch.testing.assert_close(
             together.coord[row, : len(chain)], alone.coord, rtol=0, atol=1e-3
         )
-        torch.testing.assert_close(together.moved[row : row + 1], alone.moved, rtol=0, atol=1e-3)
+        torch.testing.assert_close(together.moved[row : row + 1], alone.moved, rtol=0, atol=1e-4)
     assert torch.equal(together.coord[~mask], batch[~mask])
 
 
@@ -294,7 +296,7 @@ def test_hydrogen_bond_energy_is_kabsch_and_sander() -> None:
 
 @pytest.mark.realdata
 def test_natives_shaken_as_a_network_shakes_them(data_dir) -> None:
-    """Held-out natives: jitter of 0.3 angstrom and 5 degrees is closed, and natives hardly move."""
+    """Held-out natives: jitter of 0.3 A and 5 degrees is closed, and natives hardly move."""
     data = np.load(data_dir / "domains.npz")
     offsets, coords = data["offsets"], data["coords"]
     size = np.diff(offsets)
@@ -302,9 +304,12 @@ def test_natives_shaken_as_a_network_shakes_them(data_dir) -> None:
     natives = [
         torch.tensor(coords[offsets[i] : offsets[i + 1]].astype(np.float32) * 0.01) for i in items
     ]
-    natives = [chain for chain in natives if ca_steps(chain).min() > 3.5][:6]  # no cis peptide
-    still = [close_backbone(chain) for chain in natives]
-    assert np.mean([float(result.moved) for result in still]) < 0.2
+    names = [data["aatype"][offsets[i] : offsets[i + 1]] for i in items]
+    trans = [k for k, chain in enumerate(natives) if ca_steps(chain).min() > 3.5][:4]
+    glycine = [torch.tensor(names[k] == list(data["aatype_names"]).index("G")) for k in trans]
+    natives = [natives[k] for k in trans]
+    still = [close_backbone(c, glycine=g) for c, g in zip(natives, glycine, strict=True)]
+    assert np.mean([float(result.moved) for result in still]) < 0.15
     assert max(float(result.worst_bond) for result in still) < 0.05
     for seed, chain in enumerate(natives):
         closed = close_backbone(jittered(chain, 0.3, 5.0, seed)).coord

@@ -164,6 +164,7 @@ def test_a_plain_checkpoint_is_resumed(make_config, unbroken):
     assert_same_curve(rows(whole.out)[3:], rows(config.out))
     again = replace(config, trainer=replace(config.trainer, max_steps=7))
     assert train(again).step == 7, "and that run is resumed from its own checkpoint"
+    assert not list(Path(config.out).glob(".*")), "nothing is left behind"
 
 
 def test_starting_from_other_weights(make_config, unbroken):
@@ -211,6 +212,10 @@ def test_bad_input_is_one_line(make_config, monkeypatch, tmp_path):
         train(replace(config, data=replace(config.data, recipe="none", item="nobody")))
     with pytest.raises(UserError, match="use auto, cpu or cuda"):
         train(replace(config, trainer=replace(config.trainer, device="abacus")))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", str(tmp_path))
+        with pytest.raises(UserError, match="install g\\+\\+"):
+            train(replace(config, trainer=replace(config.trainer, compile=True)))
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write into"):
         train(replace(config, out=str(tmp_path / "file")))
