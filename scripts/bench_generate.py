@@ -1,11 +1,13 @@
 """Seconds per design by length, on the shipped weights, and the floor under them.
 
-    python scripts/bench_generate.py                          lengths 100, 200, 300 and 500, one design at a time
-    python scripts/bench_generate.py --lengths 100,800 --repeats 5 --threads 1 --out benchmarks/mine.json
+    python scripts/bench_generate.py                          lengths 100, 200, 300 and 500, one
+    design at a time python scripts/bench_generate.py --lengths 100,800 --repeats 5 --threads 1
+    --out benchmarks/mine.json
 
-A length up to ``--single`` is one generated domain; a longer one is a design of domains of about 100 residues. Of every
-length: the median wall time of a whole design (both stages, closing, checks; nothing written), of one network call, and
-the floor of that call: its floating-point operations (counted by torch) over the matrix rate measured in the same run.
+A length up to ``--single`` is one generated domain; a longer one is a design of domains of about
+100 residues. Of every length: the median wall time of a whole design (both stages, closing,
+checks; nothing written), of one network call, and the floor of that call: its floating-point
+operations (counted by torch) over the matrix rate measured in the same run.
 """
 
 import argparse
@@ -60,7 +62,9 @@ def network_call(model: LoadedModel, length: int, repeats: int) -> tuple[float, 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--lengths", default="100,200,300,500")
-    parser.add_argument("--single", type=int, default=128, help="longest length made as one domain")
+    parser.add_argument(
+        "--single", type=int, default=128, help="longest length made as one domain"
+    )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--out", type=Path, help="JSON file")
@@ -69,7 +73,9 @@ def main() -> None:
     rate = matrix_rate()
     models = {stage: load_model(stage, device="cpu") for stage in ("domain", "assembler")}
     rows = []
-    print(f"{platform.machine()}, {options.threads} threads, matrix rate {rate / 1e9:.0f} GFLOP/s\n")
+    print(
+        f"{platform.machine()}, {options.threads} threads, matrix rate {rate / 1e9:.0f} GFLOP/s\n"
+    )
     print("| length | domains | s per design | call ms | call GFLOP | call / floor |")
     print("|---|---|---|---|---|---|")
     for length in map(int, options.lengths.split(",")):

@@ -1,9 +1,10 @@
-"""Build the library of beta hairpins that blueprints weave with, from the train split of a structure set.
+"""Build the library of beta hairpins that blueprints weave with.
 
     python scripts/build_hairpins.py --data DIR
 
-For every loop length the hairpins of the train split are ranked by hydrogen bonds per residue between their strands; of the best, one per
-sequence cluster, as many as ``--keep`` are written to ``proteinweaver/domains/hairpins.npz``.
+For every loop length the hairpins of the train split are ranked by hydrogen bonds per residue
+between their strands; of the best, one per sequence cluster, as many as ``--keep`` are written to
+``proteinweaver/domains/hairpins.npz``.
 """
 
 import argparse
@@ -25,7 +26,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--keep", type=int, default=12, help="hairpins for each loop length")
-    parser.add_argument("--out", type=Path, default=REPO / "proteinweaver" / "domains" / "hairpins.npz")
+    parser.add_argument(
+        "--out", type=Path, default=REPO / "proteinweaver" / "domains" / "hairpins.npz"
+    )
     options = parser.parse_args()
     store = StructureStore(options.data / "domains.npz")
     clusters = store.arrays["cluster40"]
@@ -50,7 +53,7 @@ def main() -> None:
     names = []
     for loop in sorted(found):
         seen: set[int] = set()
-        for share, cluster, coord, arm1, arm2, name in sorted(found[loop], key=lambda e: -e[0]):
+        for _, cluster, coord, arm1, arm2, name in sorted(found[loop], key=lambda e: -e[0]):
             if cluster in seen or len(seen) >= options.keep:
                 continue
             seen.add(cluster)

@@ -2,8 +2,8 @@
 
     python scripts/eval_assembly.py                                 natives and baselines alone
     python scripts/eval_assembly.py --write-tasks tasks.npz         what an assembler is given
-    python scripts/eval_assembly.py --assemble 2 --out assembly.json      assembles every task twice first
-    python scripts/eval_assembly.py --set ours=FOLDER --out assembly.json
+    python scripts/eval_assembly.py --assemble 2 --out assembly.json      assembles every task
+    twice first python scripts/eval_assembly.py --set ours=FOLDER --out assembly.json
 
 The designs in FOLDER are named TASK.pdb, or TASK_k.pdb where there are several of a task.
 
@@ -129,9 +129,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--max-length", type=int, default=400)
     parser.add_argument("--min-linker", type=int, default=MIN_LINKER)
     parser.add_argument("-n", type=int, help="tasks, annotated ones first; default all")
-    parser.add_argument("--assemble", type=int, default=0, metavar="K", help="assemble every task K times")
-    parser.add_argument("--mode", default="rigid", choices=("rigid", "adapt"), help="of --assemble")
-    parser.add_argument("--weights", type=Path, help="folder of weights for --assemble; default shipped")
+    parser.add_argument(
+        "--assemble", type=int, default=0, metavar="K", help="assemble every task K times"
+    )
+    parser.add_argument(
+        "--mode", default="rigid", choices=("rigid", "adapt"), help="of --assemble"
+    )
+    parser.add_argument(
+        "--weights", type=Path, help="folder of weights for --assemble; default shipped"
+    )
     parser.add_argument("--set", action="append", default=[], metavar="NAME=FOLDER")
     parser.add_argument("--write-tasks", type=Path, metavar="FILE.npz")
     parser.add_argument("--seed", type=int, default=0)

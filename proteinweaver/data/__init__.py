@@ -1,1 +1,1 @@
-
+"""Structure sets, tasks cut from structures, and batches."""

@@ -1,8 +1,9 @@
 """Training batches: which structures, cut how, of similar length; a pure function of (seed, step).
 
-A batch is drawn, not iterated: one item fixes the length, the others are drawn (weighted by cluster) among items at most
-15 % shorter, as many as the residue budget holds. Because step number and seed fix everything, a resumed run sees
-exactly the batches that an unbroken one would have seen.
+A batch is drawn, not iterated: one item fixes the length, the others are drawn (weighted by
+cluster) among items at most 15 % shorter, as many as the residue budget holds. Because step number
+and seed fix everything, a resumed run sees exactly the batches that an unbroken one would have
+seen.
 """
 
 from collections.abc import Iterator, Mapping
@@ -90,7 +91,9 @@ def condition_of_task(item: StructureItem, task: Task) -> Condition:
 
 def collate(items: list[StructureItem], tasks: list[Task]) -> Batch:
     """Pad structures and their tasks to one batch."""
-    condition = stack_conditions([condition_of_task(i, t) for i, t in zip(items, tasks, strict=True)])
+    condition = stack_conditions(
+        [condition_of_task(i, t) for i, t in zip(items, tasks, strict=True)]
+    )
     coord = torch.zeros(*condition.mask.shape, 4, 3)
     coord[..., 0, :] = torch.tensor([-0.5, 1.4, 0.0])  # padding residues keep a valid frame
     coord[..., 2, :] = torch.tensor([1.5, 0.0, 0.0])
@@ -149,7 +152,7 @@ class BatchSource:
         high = int(np.searchsorted(lengths, longest, side="right"))
         local = weights[low:high] / weights[low:high].sum()
         count = max(1, self.residues // longest)
-        chosen = rng.choice(np.arange(low, high), size=count - 1, p=local) if count > 1 else []
+        chosen = rng.choice(np.arange(low, high), size=count - 1, p=local)
         names = list(mixture.tasks)
         odds = np.array([mixture.tasks[name] for name in names])
         items, tasks = [], []

@@ -1,10 +1,12 @@
-"""Assembly tasks from one native structure: which parts are known from inside, which poses are hidden.
+"""Assembly tasks from one native structure: what is known from inside, which poses are hidden.
 
-Nothing in the network knows what a domain is; it weaves *pieces*. The same structure therefore serves many tasks:
+Nothing in the network knows what a domain is; it weaves *pieces*. The same structure therefore
+serves many tasks:
 
 - ``none``: nothing known;
-- ``elements``: ideal helices and strands where the native has them (the *blueprint* task); half of the native beta hairpins
-  are one piece, loop included, as inference takes hairpins from a small library;
+- ``elements``: ideal helices and strands where the native has them (the *blueprint* task); half of
+  the native beta hairpins are one piece, loop included, as inference takes hairpins from a small
+  library;
 - ``segments``: the chain cut at loops into two to four native segments;
 - ``domains``: the domains of a multi-domain chain, its linkers hidden.
 
@@ -93,7 +95,7 @@ def no_map_task(item: StructureItem, rng: np.random.Generator) -> Task:
 def find_hairpins(
     item: StructureItem, runs: list[tuple[str, int, int]], longest_loop: int = 6
 ) -> list[tuple[int, int]]:
-    """Beta hairpins: two consecutive strands, a short loop, three or more CA pairs within 5.8 angstrom.
+    """Find beta hairpins: strand, short loop, strand, three or more CA pairs within 5.8 A.
 
     Parameters
     ----------
@@ -110,7 +112,12 @@ def find_hairpins(
     """
     found: list[tuple[int, int]] = []
     for (a, start, stop), (b, next_start, next_stop) in pairwise(runs):
-        if a != "E" or b != "E" or next_start - stop > longest_loop or (found and found[-1][1] > start):
+        if (
+            a != "E"
+            or b != "E"
+            or next_start - stop > longest_loop
+            or (found and found[-1][1] > start)
+        ):
             continue
         if item.break_after[stop - 1 : next_start].any():
             continue
@@ -133,7 +140,10 @@ def elements_task(item: StructureItem, rng: np.random.Generator) -> Task:
     for start, stop in find_hairpins(item, runs):
         if rng.random() < 0.5:
             piece[start:stop] = piece[start]
-            deformed = item.coord[start:stop] + _smooth_noise(stop - start, 0.5 * rng.random(), rng)[:, None, :]
+            deformed = (
+                item.coord[start:stop]
+                + _smooth_noise(stop - start, 0.5 * rng.random(), rng)[:, None, :]
+            )
             known[start:stop] = deformed
     return Task(piece, known, _ss_tokens(n, runs))
 
@@ -141,7 +151,7 @@ def elements_task(item: StructureItem, rng: np.random.Generator) -> Task:
 def _native_pieces(
     item: StructureItem, piece: NDArray[np.int64], rng: np.random.Generator, tell_ss: float = 0.5
 ) -> Task:
-    """Native coordinates inside every piece; half of the time slightly deformed, as generated domains will be."""
+    """Give every piece its native inside, half of the time deformed as generated domains are."""
     known = np.where(piece[:, None, None] >= 0, item.coord, np.float32(0)).astype(np.float32)
     if rng.random() < 0.5:
         known = known + _smooth_noise(len(item), float(rng.uniform(0.0, 0.8)), rng)[:, None, :]
@@ -153,7 +163,7 @@ def _native_pieces(
 
 
 def _smooth_noise(length: int, rms: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Displacement field along the chain, smooth over about eight residues, of the given RMS (angstrom)."""
+    """Displacements in angstrom, smooth over about eight residues, of the given RMS."""
     white = rng.standard_normal((length + 32, 3))
     kernel = np.exp(-0.5 * (np.arange(-16, 17) / 6.0) ** 2)
     kernel /= np.sqrt((kernel**2).sum())
@@ -161,7 +171,9 @@ def _smooth_noise(length: int, rms: float, rng: np.random.Generator) -> NDArray[
     return (rms / np.sqrt(3) * smooth[:length]).astype(np.float32)
 
 
-def _hide_around(piece: NDArray[np.int64], boundary: int, rng: np.random.Generator, most: int) -> None:
+def _hide_around(
+    piece: NDArray[np.int64], boundary: int, rng: np.random.Generator, most: int
+) -> None:
     left, right = rng.integers(0, most + 1, size=2)
     piece[max(0, boundary - left) : boundary + right] = -1
 
@@ -188,7 +200,7 @@ def segments_task(item: StructureItem, rng: np.random.Generator) -> Task:
 
 
 def domains_task(item: StructureItem, rng: np.random.Generator) -> Task:
-    """Known domains (annotated or automatic), linkers and a few residues at every boundary hidden."""
+    """Known domains, annotated or automatic; linkers and residues at boundaries hidden."""
     piece = item.domain.astype(np.int64) - 1
     changes = np.flatnonzero(np.diff(item.domain.astype(np.int64)) != 0) + 1
     for boundary in changes:

@@ -1,7 +1,7 @@
 """Structure sets in the ``proteinweaver-structures-1`` npz format, held in memory.
 
-One file holds many backbones behind each other (``offsets`` marks the items); the schema is the one that
-`proteinweaver.data.build` writes. Nothing is pickled.
+One file holds many backbones behind each other (``offsets`` marks the items); the schema is the
+one that `proteinweaver.data.build` writes. Nothing is pickled.
 """
 
 import hashlib
@@ -32,7 +32,8 @@ class StructureItem:
         0 helix, 1 strand, 2 other (P-SEA).
     break_after : ndarray, dtype=bool, shape=(L,)
     domain : ndarray, dtype=uint8, shape=(L,)
-        Annotated domain numbers where known, else automatic ones; 0 is linker. All 1 in a set of domains.
+        Annotated domain numbers where known, else automatic ones; 0 is linker. All 1 in a set of
+        domains.
     annotated : bool
         True if ``domain`` is annotated.
     """
@@ -81,14 +82,20 @@ class StructureStore:
     def __post_init__(self) -> None:
         self.path = Path(self.path)
         if not self.path.is_file():
-            raise UserError(f"{self.path}: no such structure set; build one with `proteinweaver data build`")
+            raise UserError(
+                f"{self.path}: no such structure set; build one with `proteinweaver data build`"
+            )
         try:
             with np.load(self.path, allow_pickle=False) as archive:
                 self.arrays = {key: archive[key] for key in archive.files}
         except (OSError, ValueError, KeyError) as error:
-            raise UserError(f"{self.path}: not a readable npz file ({error}); build it again") from error
+            raise UserError(
+                f"{self.path}: not a readable npz file ({error}); build it again"
+            ) from error
         if str(self.arrays.get("format")) != FORMAT:
-            raise UserError(f"{self.path}: format is {self.arrays.get('format')}, not {FORMAT}; build it again")
+            raise UserError(
+                f"{self.path}: format is {self.arrays.get('format')}, not {FORMAT}; build it again"
+            )
 
     def __len__(self) -> int:
         return len(self.arrays["ids"])
@@ -108,7 +115,7 @@ class StructureStore:
         return np.flatnonzero(self.arrays["split"] == SPLITS[split])
 
     def weights(self, members: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Sampling weights 1 / (size of the item's cluster among ``members``), normalised."""
+        """Give sampling weights 1 / (size of the item's cluster among ``members``), normalised."""
         clusters = self.arrays["cluster40"][members]
         _, inverse, counts = np.unique(clusters, return_inverse=True, return_counts=True)
         weights = 1.0 / counts[inverse]

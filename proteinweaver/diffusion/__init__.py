@@ -1,1 +1,1 @@
-
+"""The diffusion on frames: process, losses, field."""

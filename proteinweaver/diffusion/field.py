@@ -1,20 +1,21 @@
-"""The probability-flow field of a trained model, as `samplers` wants it: plain tensors in, plain tensors out.
+"""The probability-flow field of a trained model: plain tensors in, plain tensors out.
 
-`FrameField` closes over network, condition and guidance. It maps a state ``(translations, rotations)`` at time t to
-``(x0, score)``: the clean translations in units of `LENGTH_UNIT`, and the body-frame score of the rotations that the network's
-clean rotations imply, ``s = grad log p_tau(R | R0)`` (IGSO(3)).
+`FrameField` closes over network, condition and guidance. It maps a state ``(translations,
+rotations)`` at time t to ``(x0, score)``: the clean translations in units of `LENGTH_UNIT`, and
+the body-frame score of the rotations that the network's clean rotations imply, ``s = grad log
+p_tau(R | R0)`` (IGSO(3)).
 """
 
 from dataclasses import replace
 
 import torch
-from samplers import igso3
 from torch import Tensor
 
 from proteinweaver.diffusion.guidance import separate_pieces
 from proteinweaver.diffusion.process import FrameProcess
 from proteinweaver.nets.condition import Condition
 from proteinweaver.nets.denoiser import LENGTH_UNIT, Denoised, Denoiser, Frames, centred
+from samplers import igso3
 
 __all__ = ["FrameField"]
 
@@ -28,11 +29,13 @@ class FrameField:
     process : FrameProcess
     condition : Condition
     memory : bool
-        True: the network sees the estimate of the previous call of this run (self-conditioning as a declared memory).
-        False: two passes at the same (state, t), which makes the field a pure function; used in every study of order.
+        True: the network sees the estimate of the previous call of this run (self-conditioning as
+        a declared memory). False: two passes at the same (state, t), which makes the field a pure
+        function; used in every study of order.
     repulsion : float
-        Strength with which overlapping pieces are moved apart in the estimate (`separate_pieces`): its share is
-        ``repulsion rho^2 / (rho^2 + 0.1^2) / (1 + rho^2)``, so neither the pure noise nor the last steps feel it.
+        Strength with which overlapping pieces are moved apart in the estimate (`separate_pieces`):
+        its share is ``repulsion rho^2 / (rho^2 + 0.1^2) / (1 + rho^2)``, so neither the pure noise
+        nor the last steps feel it.
     """
 
     def __init__(
@@ -80,9 +83,13 @@ class FrameField:
         self._previous = (out.rot, out.trans)
         return out
 
-    def predictions(self, state: tuple[Tensor, ...], out: Denoised, t: float) -> tuple[Tensor, ...]:
+    def predictions(
+        self, state: tuple[Tensor, ...], out: Denoised, t: float
+    ) -> tuple[Tensor, ...]:
         """``(x0, score)`` that an estimate implies at ``state = (translations, rotations)``."""
-        sigma = torch.as_tensor(self.process.rot_law.sigma(t), dtype=state[0].dtype, device=state[0].device)
+        sigma = torch.as_tensor(
+            self.process.rot_law.sigma(t), dtype=state[0].dtype, device=state[0].device
+        )
         return out.trans / LENGTH_UNIT, igso3.score(state[1], out.rot, sigma)
 
     def __call__(self, state: tuple[Tensor, ...], t: float) -> tuple[Tensor, ...]:

@@ -1,17 +1,18 @@
-"""Training losses of the frame denoiser, each a pure function returning one value per item of the batch.
+"""Training losses of the frame denoiser: pure functions, one value per item of the batch.
 
-Translations: denoising error in units of what noise leaves unknown (the weighting of Karras et al. 2022, arXiv 2206.00364,
-section 5, with a floor). Rotations: squared error of the score of IGSO(3), over its expected square (FrameDiff,
-Yim et al. 2023, arXiv 2302.02277, equation 8), so its minimiser is the marginal score. Two auxiliary losses make atoms: backbone
-atoms and distances between atoms of neighbouring residues, both fading where noise hides them.
+Translations: denoising error in units of what noise leaves unknown (the weighting of Karras et al.
+2022, arXiv 2206.00364, section 5, with a floor). Rotations: squared error of the score of IGSO(3),
+over its expected square (FrameDiff, Yim et al. 2023, arXiv 2302.02277, equation 8), so its
+minimiser is the marginal score. Two auxiliary losses make atoms: backbone atoms and distances
+between atoms of neighbouring residues, both fading where noise hides them.
 """
 
 import torch
-from samplers import igso3, so3
 from torch import Tensor
 
 from proteinweaver.nets.denoiser import LENGTH_UNIT, Denoised, NoiseLevel
 from proteinweaver.structure.frames import coord_from_frames
+from samplers import igso3, so3
 
 __all__ = [
     "backbone_loss",
@@ -28,7 +29,9 @@ def _masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     return (values * on).sum(-1) / on.sum(-1).clamp_min(1.0)
 
 
-def translation_loss(trans: Tensor, true: Tensor, mask: Tensor, level: NoiseLevel, floor: float = 0.05) -> Tensor:
+def translation_loss(
+    trans: Tensor, true: Tensor, mask: Tensor, level: NoiseLevel, floor: float = 0.05
+) -> Tensor:
     """Squared error of clean CA positions over ``max(rho^2 / (1 + rho^2), floor^2)``.
 
     Parameters
@@ -56,8 +59,9 @@ def rotation_score_loss(
 ) -> Tensor:
     """Squared error of the IGSO(3) score that the clean rotation implies, over E|score|^2.
 
-    Weighted by ``sigma^2 / (sigma^2 + floor^2)``: where noise is smaller than what a network resolves, the error would else
-    drown everything (measured: it held half of the gradient below sigma = 0.1).
+    Weighted by ``sigma^2 / (sigma^2 + floor^2)``: where noise is smaller than what a network
+    resolves, the error would else drown everything (measured: it held half of the gradient below
+    sigma = 0.1).
 
     Parameters
     ----------
@@ -93,8 +97,10 @@ def backbone_loss(atoms: Tensor, true: Tensor, mask: Tensor, cap: float = 10.0) 
     return _masked_mean(error / (1.0 + error / cap), mask)
 
 
-def local_distance_loss(atoms: Tensor, true: Tensor, mask: Tensor, neighbours: int = 16, cap: float = 1.0) -> Tensor:
-    """Error of all 16 atom-atom distances between a residue and its neighbours in the true structure.
+def local_distance_loss(
+    atoms: Tensor, true: Tensor, mask: Tensor, neighbours: int = 16, cap: float = 1.0
+) -> Tensor:
+    """Error of all 16 atom-atom distances between a residue and its true neighbours.
 
     Parameters
     ----------
@@ -109,8 +115,9 @@ def local_distance_loss(atoms: Tensor, true: Tensor, mask: Tensor, neighbours: i
     Returns
     -------
     Tensor, shape=(B,)
-        Mean pseudo-Huber error in square angstrom; pairs nearer than 5 angstrom count four times, N and O of a hydrogen
-        bond (nearer than 3.5 angstrom, three or more residues apart) sixteen times: strand pairing hangs on those few.
+        Mean pseudo-Huber error in square angstrom; pairs nearer than 5 angstrom count four times,
+        N and O of a hydrogen bond (nearer than 3.5 angstrom, three or more residues apart) sixteen
+        times: strand pairing hangs on those few.
     """
     batch, length = mask.shape
     with torch.no_grad():
@@ -122,7 +129,9 @@ def local_distance_loss(atoms: Tensor, true: Tensor, mask: Tensor, neighbours: i
         flat = (source + shift).reshape(-1)
 
     def distances(coord: Tensor) -> Tensor:
-        other = coord.reshape(batch * length, 12).index_select(0, flat).view(*source.shape, 1, 4, 3)
+        other = (
+            coord.reshape(batch * length, 12).index_select(0, flat).view(*source.shape, 1, 4, 3)
+        )
         return ((coord[:, :, None, :, None] - other).square().sum(-1) + 1e-6).sqrt()
 
     with torch.no_grad():

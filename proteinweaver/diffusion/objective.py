@@ -1,7 +1,8 @@
 """One training step of the frame denoiser: corrupt, denoise, compare.
 
-A pure function of (network, structures, condition, generator). Half of the time the network sees its own first estimate at
-the same (state, t), without gradient (self-conditioning, Chen et al. 2022, arXiv 2208.04202).
+A pure function of (network, structures, condition, generator). Half of the time the network sees
+its own first estimate at the same (state, t), without gradient (self-conditioning, Chen et al.
+2022, arXiv 2208.04202).
 """
 
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ __all__ = ["LossWeights", "denoising_losses", "total_loss"]
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Weights of the terms; ``fade`` is the noise-to-signal ratio (units of 10 A) at which the auxiliary ones are halved.
+    """Weights of the loss terms.
 
     Parameters
     ----------
@@ -75,7 +76,8 @@ def denoising_losses(
     Returns
     -------
     dict of str to Tensor, shape=(B,)
-        ``trans``, ``rot``, ``backbone``, ``local``, ``clash``, ``intermediate`` (unweighted) and ``total``.
+        ``trans``, ``rot``, ``backbone``, ``local``, ``clash``, ``intermediate`` (unweighted) and
+        ``total``.
     """
     mask = condition.mask
     rot, trans = frames_from_coord(coord)
@@ -95,7 +97,9 @@ def denoising_losses(
         )
 
     loss_trans, loss_rot = frame_terms(out.rot, out.trans)
-    middle = [weights.trans * a + weights.rot * b for a, b in (frame_terms(*f) for f in out.blocks)]
+    middle = [
+        weights.trans * a + weights.rot * b for a, b in (frame_terms(*f) for f in out.blocks)
+    ]
     intermediate = torch.stack(middle).mean(0)
     atoms = frame_atoms(out)
     fade = 1.0 / (1.0 + (level.sigma / level.alpha / weights.fade) ** 2)

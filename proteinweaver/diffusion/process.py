@@ -1,20 +1,20 @@
-"""Forward process on frames: variance-preserving noise on translations, Brownian motion on rotations.
+"""Forward process on frames: noise on translations, Brownian motion on rotations.
 
 Translations are diffused in units of `LENGTH_UNIT` inside the subspace of zero centre of mass,
-``x_t = alpha(t) x_0 + sigma(t) eps``; rotations by the heat kernel of SO(3), ``R_t ~ IGSO(3)(R_0, sigma_rot(t)^2)``. One t
-drives both. The end points leave no trace of the data: at t = 1 the noise-to-signal ratio is ``rho_max`` >= 400 (so that even
-the pooled pose of 400 residues 60 angstrom away stays under a signal-to-noise ratio of 0.25) and rotations have
-``sigma_max`` >= 2.5.
+``x_t = alpha(t) x_0 + sigma(t) eps``; rotations by the heat kernel of SO(3), ``R_t ~ IGSO(3)(R_0,
+sigma_rot(t)^2)``. One t drives both. The end points leave no trace of the data: at t = 1 the
+noise-to-signal ratio is ``rho_max`` >= 400 (so that even the pooled pose of 400 residues 60
+angstrom away stays under a signal-to-noise ratio of 0.25) and rotations have ``sigma_max`` >= 2.5.
 """
 
 from dataclasses import dataclass
 
 import torch
-from samplers import igso3
-from samplers.schedules import LinearSigma, TangentPower
 from torch import Tensor
 
 from proteinweaver.nets.denoiser import LENGTH_UNIT, Frames, NoiseLevel, centred
+from samplers import igso3
+from samplers.schedules import LinearSigma, TangentPower
 
 __all__ = ["FrameProcess", "ProcessConfig"]
 
@@ -57,7 +57,9 @@ class FrameProcess:
         """Noise levels at times ``t`` of shape (B,)."""
         return NoiseLevel(self.trans_law.alpha(t), self.trans_law.sigma(t), self.rot_law.sigma(t))
 
-    def corrupt(self, rot: Tensor, trans: Tensor, mask: Tensor, t: Tensor, generator: torch.Generator) -> Frames:
+    def corrupt(
+        self, rot: Tensor, trans: Tensor, mask: Tensor, t: Tensor, generator: torch.Generator
+    ) -> Frames:
         """Draw noisy frames.
 
         Parameters

@@ -1,8 +1,9 @@
-"""Beta hairpins as ready-made pieces: two paired strands and their turn, taken from a small library.
+"""Beta hairpins as ready-made pieces, taken from a small library.
 
-Strand pairing is exact to fractions of an angstrom, so it is the last thing that a generator learns; a hairpin is the one kind of pairing
-that a blueprint already names (strand, short loop, strand). The library holds, for every loop length, the native hairpins of the train
-split with most hydrogen bonds between their strands (`scripts/build_hairpins.py`).
+Strand pairing is exact to fractions of an angstrom, so it is the last thing that a generator
+learns; a hairpin is the one kind of pairing that a blueprint already names (strand, short loop,
+strand). The library holds, for every loop length, the native hairpins of the train split with most
+hydrogen bonds between their strands (`scripts/build_hairpins.py`).
 """
 
 from functools import lru_cache
@@ -32,8 +33,10 @@ def hairpin_loops() -> tuple[int, ...]:
     return tuple(sorted({loop for _, loop, _, _ in _library()}))
 
 
-def ideal_hairpin(first: int, loop: int, second: int, rng: np.random.Generator) -> NDArray[np.float32] | None:
-    """A hairpin with the given lengths, drawn from those of the library whose arms are long enough.
+def ideal_hairpin(
+    first: int, loop: int, second: int, rng: np.random.Generator
+) -> NDArray[np.float32] | None:
+    """Draw a hairpin of the given lengths among those of the library with long enough arms.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-
+"""From requests to designs."""

@@ -11,13 +11,21 @@ from numpy.typing import NDArray
 
 from proteinweaver.domains.hairpins import ideal_hairpin
 from proteinweaver.errors import UserError
-from proteinweaver.nets.condition import ADAPT, RIGID, SS_TOKENS, Condition, stack_conditions, unconditional
+from proteinweaver.nets.condition import (
+    ADAPT,
+    RIGID,
+    SS_TOKENS,
+    Condition,
+    stack_conditions,
+    unconditional,
+)
 from proteinweaver.structure.frames import frames_from_coord
 from proteinweaver.structure.ideal import ideal_element
 
 __all__ = ["Piece", "condition_for", "pieces_of_blueprint", "stack_conditions"]
 
-#: Residues of each strand that a hairpin covers at most: the first of these for which the library has one.
+#: Residues of each strand that a hairpin covers at most: the first of these for which the library
+#: has one.
 HAIRPIN_ARMS = (7, 6, 5)
 #: Shorter elements are left to the network.
 SHORTEST_ELEMENT = 3
@@ -77,10 +85,15 @@ def condition_for(length: int, pieces: Sequence[Piece], ss: str | None = None) -
     for part in pieces:
         stop = part.start + len(part.coord)
         if part.start < 0 or stop > length:
-            raise UserError(f"piece {part.start + 1}-{stop} leaves the chain of {length} residues; correct its start")
+            raise UserError(
+                f"piece {part.start + 1}-{stop} leaves the chain of {length} residues; "
+                "correct its start"
+            )
         rows = slice(part.start, stop)
         if bool((piece[0, rows] >= 0).any()):
-            raise UserError(f"piece {part.start + 1}-{stop} overlaps another piece; move one of them")
+            raise UserError(
+                f"piece {part.start + 1}-{stop} overlaps another piece; move one of them"
+            )
         if part.mode == "free":
             continue
         if part.group is None or part.group not in numbers:
@@ -97,7 +110,9 @@ def condition_for(length: int, pieces: Sequence[Piece], ss: str | None = None) -
     if ss is None:
         return condition
     if len(ss) != length or set(ss) - set(SS_TOKENS):
-        raise UserError(f"secondary structure must be {length} letters of {''.join(SS_TOKENS)}, not {ss!r}")
+        raise UserError(
+            f"secondary structure must be {length} letters of {''.join(SS_TOKENS)}, not {ss!r}"
+        )
     return replace(condition, ss=torch.tensor([[SS_TOKENS.index(letter) for letter in ss]]))
 
 
@@ -109,8 +124,8 @@ def pieces_of_blueprint(blueprint: str, rng: np.random.Generator | None = None) 
     blueprint : str
         One of H, E, L per residue.
     rng : numpy.random.Generator, optional
-        Draws a beta hairpin from the library (`proteinweaver.domains.hairpins`) for every strand, short loop and strand in a
-        row; without it strands stay single.
+        Draws a beta hairpin from the library (`proteinweaver.domains.hairpins`) for every strand,
+        short loop and strand in a row; without it strands stay single.
 
     Returns
     -------
@@ -129,7 +144,9 @@ def pieces_of_blueprint(blueprint: str, rng: np.random.Generator | None = None) 
             hairpin = None
             for arm in HAIRPIN_ARMS:
                 first = min(size, arm)
-                hairpin = hairpin or _hairpin(start + size - first, first, loop, min(second, arm), rng)
+                hairpin = hairpin or _hairpin(
+                    start + size - first, first, loop, min(second, arm), rng
+                )
             if hairpin is not None:
                 pieces.append(hairpin)
                 k += 3
@@ -140,6 +157,8 @@ def pieces_of_blueprint(blueprint: str, rng: np.random.Generator | None = None) 
     return pieces
 
 
-def _hairpin(start: int, first: int, loop: int, second: int, rng: np.random.Generator) -> Piece | None:
+def _hairpin(
+    start: int, first: int, loop: int, second: int, rng: np.random.Generator
+) -> Piece | None:
     coord = ideal_hairpin(first, loop, second, rng)
     return None if coord is None else Piece(start, coord)

@@ -30,7 +30,8 @@ from samplers.noise import NoiseKey, derive_seed
 __all__ = ["DomainRequest", "DomainSample", "finite_rows", "sample_domains", "trajectory_of"]
 
 
-#: Strands of a generated domain are often a fraction of an angstrom short of pairing, so hydrogen bonds pull harder and
+#: Strands of a generated domain are often a fraction of an angstrom short of pairing, so hydrogen
+#: bonds pull harder and
 #: from further away than where domains are given.
 _FORCES = ClosureForces(hydrogen_bond=3.0, hydrogen_bond_reach=4.0)
 
@@ -132,7 +133,9 @@ def sample_domains(
         blueprints = [requests[k].drawn_blueprint() for k in batch]
         condition = stack_conditions(
             [
-                condition_for(len(text), pieces_of_blueprint(text, _piece_rng(requests[k].key)), text)
+                condition_for(
+                    len(text), pieces_of_blueprint(text, _piece_rng(requests[k].key)), text
+                )
                 for k, text in zip(batch, blueprints, strict=True)
             ]
         )

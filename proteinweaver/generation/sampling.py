@@ -1,7 +1,8 @@
 """From a condition and noise keys to backbones: the reverse process of a trained model.
 
-No sampling loop of its own: the state (translations, rotations) is integrated by `samplers.integrate` on the product of R^3 and
-SO(3), and the design is the denoiser's estimate at ``t_min``.
+No sampling loop of its own: the state (translations, rotations) is integrated by
+`samplers.integrate` on the product of R^3 and SO(3), and the design is the denoiser's estimate at
+``t_min``.
 """
 
 import time
@@ -9,11 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from samplers import grids, steppers
-from samplers.integrate import Component, integrate
-from samplers.noise import BatchNoise, NoiseKey
-from samplers.so3 import haar, polish
-from samplers.spaces import SO3, Euclidean, State
 from torch import Tensor
 
 from proteinweaver.diffusion.field import FrameField
@@ -22,6 +18,11 @@ from proteinweaver.errors import UserError
 from proteinweaver.nets.condition import Condition
 from proteinweaver.nets.denoiser import LENGTH_UNIT, Denoiser
 from proteinweaver.structure.frames import coord_from_frames
+from samplers import grids, steppers
+from samplers.integrate import Component, integrate
+from samplers.noise import BatchNoise, NoiseKey
+from samplers.so3 import haar, polish
+from samplers.spaces import SO3, Euclidean, State
 
 __all__ = ["Model", "NoiseKey", "SampledBatch", "Sampling", "sample_backbones"]
 
@@ -60,7 +61,8 @@ class Sampling:
     self_conditioning : bool
         The network sees its previous estimate (a declared memory of the run).
     repulsion : float
-        Strength with which overlapping pieces are moved apart on the way (`proteinweaver.diffusion.guidance`).
+        Strength with which overlapping pieces are moved apart on the way
+        (`proteinweaver.diffusion.guidance`).
     """
 
     num_steps: int = 40
@@ -82,7 +84,8 @@ class SampledBatch:
     coord : Tensor, dtype=float32, shape=(B, L, 4, 3)
         Angstrom; rows beyond an item's length are padding.
     noisy, clean : tuple of Tensor
-        The trajectory, noise first: CA positions of the state and atoms of the estimate, if asked for.
+        The trajectory, noise first: CA positions of the state and atoms of the estimate, if asked
+        for.
     seconds : float
     calls : int
         Network evaluations.
@@ -154,10 +157,14 @@ def sample_backbones(
         normal[row, length:, 0] = 1.0
     rot = haar(normal).to(device)
     try:
-        grid = grids.make(sampling.grid, sampling.num_steps, process.trans_law, t_min=process.config.t_min)
+        grid = grids.make(
+            sampling.grid, sampling.num_steps, process.trans_law, t_min=process.config.t_min
+        )
     except ValueError as error:
         raise UserError(str(error)) from error
-    field = FrameField(net, process, condition, memory=sampling.self_conditioning, repulsion=sampling.repulsion)
+    field = FrameField(
+        net, process, condition, memory=sampling.self_conditioning, repulsion=sampling.repulsion
+    )
     noisy: list[Tensor] = []
     clean: list[Tensor] = []
 
@@ -190,4 +197,6 @@ def sample_backbones(
     coord = coord_from_frames(out.rot, out.trans, out.psi).cpu()
     if trajectory:
         clean.append(coord)
-    return SampledBatch(coord, tuple(noisy), tuple(clean), time.perf_counter() - started, field.calls)
+    return SampledBatch(
+        coord, tuple(noisy), tuple(clean), time.perf_counter() - started, field.calls
+    )

@@ -15,10 +15,11 @@ CHAIN_EDGES = 4
 class Block(nn.Module):
     """Attention over a sparse graph with values made of edges, a transition, and a frame update.
 
-    Attention weights and values come from the same small network on edge features (invariant geometry plus both
-    residues), so the cost per residue is K times a narrow edge network whatever the length of the chain. The edges to the
-    first `CHAIN_EDGES` neighbours along the chain are read directly besides, not through the average of attention: peptide bonds
-    are a matter of exactly those.
+    Attention weights and values come from the same small network on edge features (invariant
+    geometry plus both residues), so the cost per residue is K times a narrow edge network whatever
+    the length of the chain. The edges to the first `CHAIN_EDGES` neighbours along the chain are
+    read directly besides, not through the average of attention: peptide bonds are a matter of
+    exactly those.
 
     Parameters
     ----------
@@ -39,19 +40,25 @@ class Block(nn.Module):
         self.logits = nn.Linear(edge_width, heads)
         self.out = nn.Linear(heads * edge_width, width)
         self.chain = nn.Linear(CHAIN_EDGES * edge_width, width)
+        contract = nn.Linear(4 * width, width)
         self.transition = nn.Sequential(
-            nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.SiLU(), nn.Linear(4 * width, width)
+            nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.SiLU(), contract
         )
         self.norm_out = nn.LayerNorm(width)
         self.update = nn.Linear(width, 7)
         with torch.no_grad():
-            for layer in (self.out, self.transition[-1], self.update):
-                layer.weight.mul_(0.1 if layer is not self.update else 0.01)
+            for layer, scale in (
+                (self.out, 0.1),
+                (contract, 0.1),
+                (self.update, 0.01),
+                (self.chain, 0.0),
+            ):
+                layer.weight.mul_(scale)
                 layer.bias.zero_()
-            self.chain.weight.zero_()
-            self.chain.bias.zero_()
 
-    def forward(self, h: Tensor, geometry: Tensor, offset: Tensor, graph: Graph) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, h: Tensor, geometry: Tensor, offset: Tensor, graph: Graph
+    ) -> tuple[Tensor, Tensor]:
         """Update residue features and propose a frame update.
 
         Parameters
@@ -69,7 +76,9 @@ class Block(nn.Module):
             Local step (3), rotation update (3), gate logit (1); dimensionless.
         """
         own, other = self.ends(self.norm_in(h)).chunk(2, dim=-1)
-        edge = self.embed(geometry, offset) + own[:, :, None] + gather_residues(other, graph.source)
+        edge = (
+            self.embed(geometry, offset) + own[:, :, None] + gather_residues(other, graph.source)
+        )
         edge = nn.functional.silu(edge)
         edge = edge + nn.functional.silu(self.edge(edge))
         logits = self.logits(edge) + graph.weight.clamp_min(1e-9).log()[..., None]

@@ -1,10 +1,11 @@
-"""What the denoiser is told besides noisy frames and time: the spliced map, as pieces with known insides.
+"""What the denoiser is told besides noisy frames and time: pieces with known insides.
 
-A *piece* is a set of residues whose relative geometry is known: an input domain, a segment, an ideal helix. The
-spliced map M of the paper holds the CA distances inside every piece and -1 elsewhere; here each piece keeps the frames
-themselves (in a coordinate system of its own), from which the distances follow, so that M's second channel
-(relative orientations) and superposition need nothing more. The relative pose of two pieces is never visible: the network
-reads only quantities that are invariant to moving a piece as a whole.
+A *piece* is a set of residues whose relative geometry is known: an input domain, a segment, an
+ideal helix. The spliced map M of the paper holds the CA distances inside every piece and -1
+elsewhere; here each piece keeps the frames themselves (in a coordinate system of its own), from
+which the distances follow, so that M's second channel (relative orientations) and superposition
+need nothing more. The relative pose of two pieces is never visible: the network reads only
+quantities that are invariant to moving a piece as a whole.
 """
 
 from collections.abc import Sequence
@@ -54,14 +55,14 @@ class Condition:
         return Condition(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
     def without_pieces(self) -> "Condition":
-        """The same request with every inside and the secondary structure hidden (for guidance)."""
+        """Return the request with every inside and the secondary structure hidden."""
         return replace(
             self,
             piece=torch.full_like(self.piece, -1),
             ss=torch.zeros_like(self.ss),
-            known_rot=torch.eye(3, dtype=self.known_rot.dtype, device=self.known_rot.device).expand_as(
-                self.known_rot
-            ),
+            known_rot=torch.eye(
+                3, dtype=self.known_rot.dtype, device=self.known_rot.device
+            ).expand_as(self.known_rot),
             known_trans=torch.zeros_like(self.known_trans),
         )
 
@@ -110,4 +111,6 @@ def stack_conditions(conditions: Sequence[Condition]) -> Condition:
         return Condition(**joined)
 
     parts = [padded(c) for c in conditions]
-    return Condition(**{f.name: torch.cat([getattr(p, f.name) for p in parts]) for f in fields(Condition)})
+    return Condition(
+        **{f.name: torch.cat([getattr(p, f.name) for p in parts]) for f in fields(Condition)}
+    )

@@ -1,13 +1,14 @@
 """The denoiser: noisy frames, noise levels and known insides to clean frames and psi.
 
-``(T_t, t, M) -> (T_0, psi)``, the signature of ProteinWeaver (arXiv 2411.16686). Without pieces it is a domain generator,
-with pieces an assembler: one class, two weight sets.
+``(T_t, t, M) -> (T_0, psi)``, the signature of ProteinWeaver (arXiv 2411.16686). Without pieces it
+is a domain generator, with pieces an assembler: one class, two weight sets.
 
-Each block reads the current estimate of the clean frames as a sparse graph, and three disagreements in the residue's own
-frame: with the noisy frames (the innovation), with the known insides superposed on the estimate, and through the edges with
-its neighbours. It then moves every frame a little. Between blocks the frames carry no gradient; every block is supervised.
-Known insides enter by superposition: a learned gate pulls residues of an ADAPT piece towards the superposed insides; a RIGID
-piece takes them exactly.
+Each block reads the current estimate of the clean frames as a sparse graph, and three
+disagreements in the residue's own frame: with the noisy frames (the innovation), with the known
+insides superposed on the estimate, and through the edges with its neighbours. It then moves every
+frame a little. Between blocks the frames carry no gradient; every block is supervised. Known
+insides enter by superposition: a learned gate pulls residues of an ADAPT piece towards the
+superposed insides; a RIGID piece takes them exactly.
 """
 
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ class DenoiserConfig:
 
 @dataclass(frozen=True)
 class NoiseLevel:
-    """Noise of a state: translations ``alpha x0 + sigma eps`` (units of `LENGTH_UNIT`), rotations IGSO(3).
+    """Noise of a state: ``alpha x0 + sigma eps`` in units of `LENGTH_UNIT`, and IGSO(3).
 
     Parameters
     ----------
@@ -85,8 +86,8 @@ class Denoised:
     psi : Tensor, shape=(B, L, 2)
         ``(cos, sin)``.
     blocks : tuple of Frames
-        Free estimate of every block and, behind it, the same after known insides have pulled on it (for supervision: no
-        gradient passes from block to block).
+        Free estimate of every block and, behind it, the same after known insides have pulled on it
+        (for supervision: no gradient passes from block to block).
     """
 
     rot: Tensor
@@ -96,7 +97,7 @@ class Denoised:
 
 
 def centred(trans: Tensor, mask: Tensor) -> Tensor:
-    """Translations with zero centre of mass over the masked residues; zero elsewhere."""
+    """Return translations with zero centre of mass over the masked residues; zero elsewhere."""
     on = mask[..., None].to(trans.dtype)
     mean = (trans * on).sum(1, keepdim=True) / on.sum(1, keepdim=True)
     return (trans - mean) * on
@@ -121,7 +122,10 @@ class Denoiser(nn.Module):
             Block(config.width, config.edge_width, config.heads) for _ in range(config.blocks)
         )
         self.psi = nn.Sequential(
-            nn.LayerNorm(config.width), nn.Linear(config.width, config.width), nn.SiLU(), nn.Linear(config.width, 2)
+            nn.LayerNorm(config.width),
+            nn.Linear(config.width, config.width),
+            nn.SiLU(),
+            nn.Linear(config.width, 2),
         )
 
     def forward(
@@ -169,26 +173,38 @@ class Denoiser(nn.Module):
         estimates = []
 
         def superposed(rot: Tensor, trans: Tensor) -> Frames:
-            return superpose_pieces(rot, trans, condition.known_rot, condition.known_trans, condition.piece)
+            return superpose_pieces(
+                rot, trans, condition.known_rot, condition.known_trans, condition.piece
+            )
 
         known = superposed(rot, trans)
         for disagreement, block in zip(self.disagreement, self.blocks, strict=True):
             rot, trans = rot.detach(), trans.detach()
             with torch.no_grad():
                 graph = build_graph(
-                    trans, condition.mask, condition.piece, config.offsets, config.n_outside, config.n_inside
+                    trans,
+                    condition.mask,
+                    condition.piece,
+                    config.offsets,
+                    config.n_outside,
+                    config.n_inside,
                 )
                 geometry = edge_geometry(rot, trans, condition, graph)
                 innovation = frame_difference(rot, trans, rot_t, clean_scale, LENGTH_UNIT * rho)
                 pull = frame_difference(rot, trans, *known, step_unit)
-                offset = gather_residues(condition.index, graph.source) - condition.index[..., None]
+                offset = (
+                    gather_residues(condition.index, graph.source) - condition.index[..., None]
+                )
             h = h + disagreement(torch.cat((innovation, pull), dim=-1))
             h, update = block(h, geometry, offset, graph)
             trans = trans + (rot @ (step_unit * update[..., :3])[..., None]).squeeze(-1)
             rot = rot @ rotation_from_update(turn_unit * update[..., 3:6])
             estimates.append((rot, centred(trans, condition.mask)))
-            # Insides are worth what noise hides: closed at high noise, where a piece has no pose yet, open at low.
-            gate = torch.sigmoid(update[..., 6] - 1.5 * log_rho[:, None].clamp(-3.0, 3.0)) * has_piece
+            # Insides are worth what noise hides: closed at high noise, where a piece has no pose
+            # yet, open at low.
+            gate = (
+                torch.sigmoid(update[..., 6] - 1.5 * log_rho[:, None].clamp(-3.0, 3.0)) * has_piece
+            )
             gate = torch.where(rigid, torch.ones_like(gate), gate)
             known = superposed(rot, trans)
             trans = trans + gate[..., None] * (known[1] - trans)

@@ -1,7 +1,7 @@
-"""Invariant features: noise levels, secondary structure, edges seen from a residue's own frame, disagreement of frames.
+"""Invariant features: noise levels, secondary structure, edges, disagreement of frames.
 
-Every geometric feature is expressed in the local frame of a residue, so the network built on them is equivariant under
-rotations and translations by construction, and sees handedness.
+Every geometric feature is expressed in the local frame of a residue, so the network built on them
+is equivariant under rotations and translations by construction, and sees handedness.
 """
 
 import torch
@@ -53,7 +53,7 @@ def _rbf(distance: Tensor, centres: tuple[float, ...]) -> Tensor:
 
 
 def edge_geometry(rot: Tensor, trans: Tensor, condition: Condition, graph: Graph) -> Tensor:
-    """Where the neighbour is and how it is turned, as residue i sees it; and what the map knows of the pair.
+    """Where a neighbour is and how it is turned, as residue i sees it, and what the map knows.
 
     Parameters
     ----------
@@ -65,8 +65,9 @@ def edge_geometry(rot: Tensor, trans: Tensor, condition: Condition, graph: Graph
     Returns
     -------
     Tensor, shape=(B, L, K, EDGE_FEATURES)
-        Local vector / 10 A, unit direction, relative rotation, radial bumps, log-distance; then, for pairs of one piece
-        (zero otherwise): mask, known local vector / 10 A, radial bumps of the known distance.
+        Local vector / 10 A, unit direction, relative rotation, radial bumps, log-distance; then,
+        for pairs of one piece (zero otherwise): mask, known local vector / 10 A, radial bumps of
+        the known distance.
     """
     packed = torch.cat((rot.flatten(-2), trans), dim=-1)
     other = gather_residues(packed, graph.source)
@@ -80,7 +81,9 @@ def edge_geometry(rot: Tensor, trans: Tensor, condition: Condition, graph: Graph
     known_j = gather_residues(known, graph.source)
     same = (known_j[..., 3] == known[:, :, None, 3]) & (condition.piece >= 0)[:, :, None]
     known_inverse = condition.known_rot.transpose(-1, -2)[:, :, None]
-    known_local = (known_inverse @ (known_j[..., :3] - known[:, :, None, :3])[..., None]).squeeze(-1)
+    known_local = (known_inverse @ (known_j[..., :3] - known[:, :, None, :3])[..., None]).squeeze(
+        -1
+    )
     known_distance = known_local.norm(dim=-1)
     on = same[..., None].to(trans.dtype)
     return torch.cat(
@@ -98,7 +101,9 @@ def edge_geometry(rot: Tensor, trans: Tensor, condition: Condition, graph: Graph
     )
 
 
-def frame_difference(rot: Tensor, trans: Tensor, to_rot: Tensor, to_trans: Tensor, unit: Tensor) -> Tensor:
+def frame_difference(
+    rot: Tensor, trans: Tensor, to_rot: Tensor, to_trans: Tensor, unit: Tensor
+) -> Tensor:
     """How to get from one set of frames to another, seen from the first.
 
     Parameters
@@ -120,7 +125,9 @@ def frame_difference(rot: Tensor, trans: Tensor, to_rot: Tensor, to_trans: Tenso
     def bounded(v: Tensor) -> Tensor:
         return v / (1.0 + 0.25 * v.norm(dim=-1, keepdim=True))
 
-    return torch.cat((bounded(0.1 * step), bounded(step / unit), turn.flatten(-2), skew_part(turn)), dim=-1)
+    return torch.cat(
+        (bounded(0.1 * step), bounded(step / unit), turn.flatten(-2), skew_part(turn)), dim=-1
+    )
 
 
 class NoiseEmbedding(nn.Module):
@@ -132,6 +139,8 @@ class NoiseEmbedding(nn.Module):
         Channels of a residue.
     """
 
+    frequencies: Tensor
+
     def __init__(self, width: int) -> None:
         super().__init__()
         self.register_buffer("frequencies", 0.35 * 1.6 ** torch.arange(8.0), persistent=False)
@@ -139,7 +148,9 @@ class NoiseEmbedding(nn.Module):
         self.ss = nn.Embedding(len(SS_TOKENS), width)
         self.flags = nn.Linear(4, width)
 
-    def forward(self, log_rho: Tensor, log_sigma_rot: Tensor, condition: Condition, has_previous: bool) -> Tensor:
+    def forward(
+        self, log_rho: Tensor, log_sigma_rot: Tensor, condition: Condition, has_previous: bool
+    ) -> Tensor:
         """Residue features, shape (B, L, width), from log noise levels of shape (B,)."""
         levels = torch.stack((log_rho, log_sigma_rot), dim=-1)
         phase = (levels[..., None] * self.frequencies).flatten(-2)

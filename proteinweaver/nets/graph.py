@@ -1,8 +1,9 @@
 """Sparse neighbour graph of a backbone: linear number of edges, smooth in the coordinates.
 
-Every residue sees fixed sequence offsets, its nearest residues outside its own piece and its nearest ones inside.
-The weight of a spatial edge fades to zero at the distance of the first residue that is *not* a neighbour, so an edge carries
-nothing at the moment it appears or vanishes and the network stays a continuous function of the coordinates.
+Every residue sees fixed sequence offsets, its nearest residues outside its own piece and its
+nearest ones inside. The weight of a spatial edge fades to zero at the distance of the first
+residue that is *not* a neighbour, so an edge carries nothing at the moment it appears or vanishes
+and the network stays a continuous function of the coordinates.
 """
 
 from dataclasses import dataclass

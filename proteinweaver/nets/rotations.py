@@ -1,4 +1,4 @@
-"""Rotation pieces that a network needs: bounded updates and blends, smooth everywhere they are used."""
+"""Rotations that a network needs: bounded updates and blends, smooth where they are used."""
 
 import torch
 from torch import Tensor
@@ -51,7 +51,7 @@ def skew_part(rot: Tensor) -> Tensor:
 
 
 def blend(rot: Tensor, other: Tensor, share: Tensor) -> Tensor:
-    """Rotation between ``rot`` (share 0) and ``other`` (share 1) by Gram-Schmidt on the mixed axes.
+    """Blend ``rot`` (share 0) and ``other`` (share 1) by Gram-Schmidt on the mixed axes.
 
     Parameters
     ----------

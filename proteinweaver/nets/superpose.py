@@ -1,8 +1,8 @@
-"""Known insides by superposition: where a piece lies, given the current estimate of the whole chain.
+"""Known insides by superposition: where a piece lies, given an estimate of the chain.
 
-For every piece the rigid motion is found that brings its known frames closest to the estimate (Kabsch 1976), counting CA
-positions and the three axes of every frame (as points at a lever of 1.5 A), so that short and straight pieces are
-well determined too. No gradient passes through it.
+For every piece the rigid motion is found that brings its known frames closest to the estimate
+(Kabsch 1976), counting CA positions and the three axes of every frame (as points at a lever of 1.5
+A), so that short and straight pieces are well determined too. No gradient passes through it.
 """
 
 import torch
@@ -42,7 +42,9 @@ def superpose_pieces(
     if count <= 0:
         return rot, trans
     batch = piece.shape[0]
-    slot = (torch.arange(batch, device=piece.device)[:, None] * count + piece.clamp_min(0)).reshape(-1)
+    slot = (
+        torch.arange(batch, device=piece.device)[:, None] * count + piece.clamp_min(0)
+    ).reshape(-1)
     on = has.reshape(-1, 1).to(trans.dtype)
 
     def pooled(values: Tensor) -> Tensor:
@@ -57,7 +59,9 @@ def superpose_pieces(
     cross = x[..., :, None] * k[..., None, :] + _LEVER2 * rot @ known_rot.transpose(-1, -2)
     cross = pooled(cross).view(-1, 3, 3)
     empty = pooled(torch.ones_like(trans[..., :1])) < 0.5  # numbers that this item does not use
-    cross = torch.where(empty[..., None], torch.eye(3, dtype=cross.dtype, device=cross.device), cross)
+    cross = torch.where(
+        empty[..., None], torch.eye(3, dtype=cross.dtype, device=cross.device), cross
+    )
     u, _, vh = torch.linalg.svd(cross)
     sign = torch.det(u @ vh)
     flip = torch.ones_like(u[:, 0])

@@ -1,1 +1,1 @@
-
+"""Backbones, frames and geometry."""

@@ -1,9 +1,10 @@
 """Rigid backbone frames: atoms to frames and back.
 
-Every residue carries a frame ``(R, x)`` in SE(3), built from N, CA and C by Gram-Schmidt as in AlphaFold
-(Jumper et al. 2021, Supplement, Algorithm 21): the origin is CA, the first axis points from CA to C, the second
-lies in the plane of N, CA and C on the side of N. A point with local coordinates ``y`` sits at ``R y + x``.
-The carbonyl oxygen is the only backbone atom that a frame does not fix; one torsion, psi, does.
+Every residue carries a frame ``(R, x)`` in SE(3), built from N, CA and C by Gram-Schmidt as in
+AlphaFold (Jumper et al. 2021, Supplement, Algorithm 21): the origin is CA, the first axis points
+from CA to C, the second lies in the plane of N, CA and C on the side of N. A point with local
+coordinates ``y`` sits at ``R y + x``. The carbonyl oxygen is the only backbone atom that a frame
+does not fix; one torsion, psi, does.
 """
 
 import torch
@@ -19,8 +20,8 @@ __all__ = [
     "virtual_cb",
 ]
 
-# Ideal geometry inside a residue (Engh & Huber 2001; the means of the training data agree to 0.01 A):
-# N-CA 1.459, CA-C 1.525, C=O 1.231 A; N-CA-C 111.0, CA-C-O 120.1 degrees.
+# Ideal geometry inside a residue (Engh & Huber 2001; the means of the training data agree to 0.01
+# A): N-CA 1.459, CA-C 1.525, C=O 1.231 A; N-CA-C 111.0, CA-C-O 120.1 degrees.
 IDEAL_N = (-0.522863, 1.362094, 0.0)
 IDEAL_C = (1.525, 0.0, 0.0)
 IDEAL_O_DISTANCE = 1.231
@@ -29,7 +30,8 @@ _O_ACROSS = 1.065000  # component of C->O across CA->C: 1.231 sin(120.1 deg)
 
 
 def _unit(vector: Tensor) -> Tensor:
-    return vector / vector.norm(dim=-1, keepdim=True).clamp_min(1e-8)
+    length: Tensor = vector.norm(dim=-1, keepdim=True)
+    return vector / length.clamp_min(1e-8)
 
 
 def frames_from_coord(coord: Tensor) -> tuple[Tensor, Tensor]:
@@ -62,8 +64,8 @@ def frames_from_coord(coord: Tensor) -> tuple[Tensor, Tensor]:
 def psi_from_coord(coord: Tensor) -> Tensor:
     """Direction of the carbonyl oxygen around the CA-C bond, as ``(cos, sin)`` of psi.
 
-    The torsion N-CA-C-O differs from psi (N-CA-C-N of the next residue) by 180 degrees for a planar peptide;
-    the value returned is the psi that places this O.
+    The torsion N-CA-C-O differs from psi (N-CA-C-N of the next residue) by 180 degrees for a
+    planar peptide; the value returned is the psi that places this O.
 
     Parameters
     ----------
@@ -129,5 +131,5 @@ def virtual_cb(coord: Tensor) -> Tensor:
     """
     b = coord[..., 1, :] - coord[..., 0, :]
     c = coord[..., 2, :] - coord[..., 1, :]
-    a = torch.linalg.cross(b, c, dim=-1)
+    a: Tensor = torch.linalg.cross(b, c, dim=-1)
     return -0.58273431 * a + 0.56802827 * b - 0.54067466 * c + coord[..., 1, :]

@@ -1,8 +1,9 @@
 """Backbones with ideal bonds from torsion angles, and the two ideal secondary-structure elements.
 
-Atoms are placed one after the other in internal coordinates (NeRF, Parsons et al. 2005) with the bond lengths and
-angles of Engh & Huber 2001. An ideal helix is (phi, psi) = (-63, -42.5) degrees and an ideal strand (-118, 134):
-means over helices and strands of high-resolution structures, twist of the strand included.
+Atoms are placed one after the other in internal coordinates (NeRF, Parsons et al. 2005) with the
+bond lengths and angles of Engh & Huber 2001. An ideal helix is (phi, psi) = (-63, -42.5) degrees
+and an ideal strand (-118, 134): means over helices and strands of high-resolution structures,
+twist of the strand included.
 """
 
 import math
@@ -19,18 +20,23 @@ _BOND = {"N-CA": 1.459, "CA-C": 1.525, "C-N": 1.329, "C-O": 1.231}
 _ANGLE = {"N-CA-C": 111.0, "CA-C-N": 116.8, "C-N-CA": 121.7, "CA-C-O": 120.1}
 
 
-def _place(a: Tensor, b: Tensor, c: Tensor, bond: float, angle_deg: float, torsion: Tensor) -> Tensor:
-    """Atom at ``bond`` from c, ``angle`` at c, ``torsion`` about b-c (radians); inputs (..., 3)."""
+def _place(
+    a: Tensor, b: Tensor, c: Tensor, bond: float, angle_deg: float, torsion: Tensor
+) -> Tensor:
+    """Place an atom at ``bond`` from c, ``angle`` at c and ``torsion`` (radians) about b-c."""
     angle = math.radians(angle_deg)
-    bc = c - b
+    bc: Tensor = c - b
     bc = bc / bc.norm(dim=-1, keepdim=True)
     normal = torch.linalg.cross(b - a, bc, dim=-1)
     normal = normal / normal.norm(dim=-1, keepdim=True)
-    side = torch.linalg.cross(normal, bc, dim=-1)
+    side: Tensor = torch.linalg.cross(normal, bc, dim=-1)
     along = -bond * math.cos(angle)
     across = bond * math.sin(angle)
     torsion = torsion[..., None]
-    return c + along * bc + across * (torch.cos(torsion) * side + torch.sin(torsion) * normal)
+    placed: Tensor = (
+        c + along * bc + across * (torch.cos(torsion) * side + torch.sin(torsion) * normal)
+    )
+    return placed
 
 
 def build_backbone(phi: Tensor, psi: Tensor, omega: Tensor | None = None) -> Tensor:
@@ -39,7 +45,8 @@ def build_backbone(phi: Tensor, psi: Tensor, omega: Tensor | None = None) -> Ten
     Parameters
     ----------
     phi, psi, omega : Tensor, shape=(..., L)
-        Radians. ``phi[0]`` is unused; ``omega[i]`` belongs to the bond from residue i to i+1 (180 degrees if None).
+        Radians. ``phi[0]`` is unused; ``omega[i]`` belongs to the bond from residue i to i+1 (180
+        degrees if None).
 
     Returns
     -------

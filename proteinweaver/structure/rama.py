@@ -81,7 +81,7 @@ def rama_log_density(phi: Tensor, psi: Tensor) -> Tensor:
     >>> import torch
     >>> phi, psi = torch.tensor([-1.1, 0.0]), torch.tensor([-0.75, -1.5])  # helix, clash
     >>> [round(value) for value in rama_log_density(phi, psi).tolist()]
-    [0, -8]
+    [0, -7]
     """
     row, row_weight = _weights(phi)
     column, column_weight = _weights(psi)
