@@ -3,8 +3,8 @@
     python scripts/check_determinism.py                    8 designs of 150 residues, two domains
     python scripts/check_determinism.py --length 300 --domains 3
 
-Runs the command line in a temporary folder and prints the largest difference of any coordinate to the batch of
-eight, in angstrom; exits 1 above ``--tolerance``.
+Runs the command line in a temporary folder and prints the largest difference of any coordinate
+to the batch of eight, in angstrom; exits 1 above ``--tolerance``.
 """
 
 import argparse
@@ -55,9 +55,8 @@ def main() -> int:
         killed.wait()
         kept = len(list((root / "resumed" / "designs").glob("*.pdb")))
         subprocess.run(command(root / "resumed", "--batch-size", "1"), check=True)
-        print(
-            f"killed after {kept} of {DESIGNS} designs\n\n| run | designs | largest difference, A |"
-        )
+        print(f"killed after {kept} of {DESIGNS} designs\n")
+        print("| run | designs | largest difference, A |")
         print("|---|---|---|")
         worst = 0.0
         for name in ("alone", "shard", "resumed"):

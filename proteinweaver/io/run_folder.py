@@ -15,6 +15,7 @@ designs in flight. A folder never mixes configurations: opening it with another 
 """
 
 import csv
+import fcntl
 import json
 import os
 import re
@@ -192,6 +193,7 @@ class RunFolder:
         try:
             handle = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
             try:
+                fcntl.flock(handle, fcntl.LOCK_EX)  # until the handle is closed
                 size = os.fstat(handle).st_size
                 # A line torn by a crash must not swallow this one.
                 if size and os.pread(handle, 1, size - 1) != b"\n":
