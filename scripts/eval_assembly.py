@@ -133,7 +133,7 @@ def arguments() -> argparse.Namespace:
         "--assemble", type=int, default=0, metavar="K", help="assemble every task K times"
     )
     parser.add_argument(
-        "--mode", default="rigid", choices=("rigid", "adapt"), help="of --assemble"
+        "--mode", default="adapt", choices=("rigid", "adapt"), help="of --assemble"
     )
     parser.add_argument(
         "--weights", type=Path, help="folder of weights for --assemble; default shipped"
