@@ -7,7 +7,7 @@ seen.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -44,6 +44,26 @@ class Batch:
 
     coord: Tensor
     condition: Condition
+
+    @property
+    def residues(self) -> int:
+        """Residues without padding."""
+        return int(self.condition.mask.sum())
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """Copy on ``device``; does not wait for copies from pinned memory."""
+        moved = {
+            f.name: getattr(self.condition, f.name).to(device, non_blocking=True)
+            for f in fields(self.condition)
+        }
+        return Batch(self.coord.to(device, non_blocking=True), Condition(**moved))
+
+    def pin_memory(self) -> "Batch":
+        """Copy in page-locked memory."""
+        pinned = {
+            f.name: getattr(self.condition, f.name).pin_memory() for f in fields(self.condition)
+        }
+        return Batch(self.coord.pin_memory(), Condition(**pinned))
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,39 @@ in order.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import torch
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from proteinweaver.data.batches import Batch, BatchSource
-from proteinweaver.nets.condition import Condition
+__all__ = ["BatchDataModule", "Loadable", "NumberedBatch", "Source"]
 
-__all__ = ["BatchDataModule", "NumberedBatch"]
+
+class Loadable(Protocol):
+    """A batch that can travel to a device."""
+
+    @property
+    def residues(self) -> int:
+        """Residues without padding."""
+        ...
+
+    def to(self, device: torch.device | str) -> Any:
+        """Copy on ``device``."""
+        ...
+
+    def pin_memory(self) -> Any:
+        """Copy in page-locked memory."""
+        ...
+
+
+class Source(Protocol):
+    """Batches by number."""
+
+    def batch(self, step: int) -> Any:
+        """Batch number ``step``, a `Loadable`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -27,38 +49,29 @@ class NumberedBatch:
     Parameters
     ----------
     number : int
-    batch : Batch
+    batch : Batch or CriticBatch
+        Anything `Loadable`.
     residues : int
         Without padding.
     """
 
     number: int
-    batch: Batch
+    batch: Any
     residues: int
 
     def to(self, device: torch.device | str) -> "NumberedBatch":
         """Copy on ``device``; does not wait for copies from pinned memory."""
-        condition = self.batch.condition
-        moved = {
-            f.name: getattr(condition, f.name).to(device, non_blocking=True)
-            for f in fields(condition)
-        }
-        coord = self.batch.coord.to(device, non_blocking=True)
-        return replace(self, batch=Batch(coord, Condition(**moved)))
+        return replace(self, batch=self.batch.to(device))
 
     def pin_memory(self) -> "NumberedBatch":
         """Copy in page-locked memory (called by the loader)."""
-        condition = self.batch.condition
-        pinned = {f.name: getattr(condition, f.name).pin_memory() for f in fields(condition)}
-        return replace(self, batch=Batch(self.batch.coord.pin_memory(), Condition(**pinned)))
+        return replace(self, batch=self.batch.pin_memory())
 
 
 class _Numbered(IterableDataset[NumberedBatch]):
     """Numbers ``start, start + stride, ...`` of one process; ``count`` of them, or no end."""
 
-    def __init__(
-        self, source: BatchSource, start: int, stride: int, count: int | None = None
-    ) -> None:
+    def __init__(self, source: Source, start: int, stride: int, count: int | None = None) -> None:
         self.source, self.start, self.stride, self.count = source, start, stride, count
 
     def __iter__(self) -> Iterator[NumberedBatch]:
@@ -68,7 +81,7 @@ class _Numbered(IterableDataset[NumberedBatch]):
         while self.count is None or k < self.count:
             number = self.start + k * self.stride
             batch = self.source.batch(number)
-            yield NumberedBatch(number, batch, int(batch.condition.mask.sum()))
+            yield NumberedBatch(number, batch, batch.residues)
             k += every
 
 
@@ -79,8 +92,9 @@ class BatchDataModule(LightningDataModule):
 
     Parameters
     ----------
-    train : BatchSource
-    valid : BatchSource, optional
+    train : Source
+        Such as `proteinweaver.data.batches.BatchSource`.
+    valid : Source, optional
         Held-out batches; none: no validation.
     valid_batches : int
         Of every measurement (on all processes together).
@@ -90,8 +104,8 @@ class BatchDataModule(LightningDataModule):
 
     def __init__(
         self,
-        train: BatchSource,
-        valid: BatchSource | None = None,
+        train: Source,
+        valid: Source | None = None,
         valid_batches: int = 0,
         workers: int = 0,
     ) -> None:

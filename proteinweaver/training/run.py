@@ -13,27 +13,18 @@ curve continues as if nothing had happened (to rounding; with a budget of minute
 clock).
 """
 
-import json
-import logging
 import os
 import shlex
 import sys
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from pytorch_lightning import Trainer
-from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 
 from proteinweaver.data.datamodule import BatchDataModule
 from proteinweaver.errors import UserError
-from proteinweaver.io.run_folder import write_atomic
 from proteinweaver.io.typed import plain
-from proteinweaver.training.callbacks import CheckpointKeeper, MetricsLog, MovingAverage, Pace
 from proteinweaver.training.checkpoints import (
     initial_state,
     lightning_checkpoint,
@@ -42,13 +33,12 @@ from proteinweaver.training.checkpoints import (
 from proteinweaver.training.compiled import compiled
 from proteinweaver.training.config import TrainConfig
 from proteinweaver.training.export import export_weights
+from proteinweaver.training.fit import fit, prepare_folder
 from proteinweaver.training.schedule import used_budget
 from proteinweaver.training.sources import open_sources
 from proteinweaver.training.tasks import TASKS, DenoisingTask
 
 __all__ = ["TrainResult", "train"]
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -97,7 +87,7 @@ def train(
         raise UserError("no folder to write into; give -o DIR")
     out = Path(config.out)
     checkpoint = out / "last.ckpt"
-    _prepare(config, out)
+    prepare_folder(config, out)
     start = _resume_point(config, out)
     if config.trainer.threads:
         torch.set_num_threads(config.trainer.threads)
@@ -116,39 +106,11 @@ def train(
         setup.valid_batches,
         config.data.workers,
     )
-    log = MetricsLog(out / "metrics.jsonl", config.logger.every, on_row)
-    pace = Pace(setup.session_minutes)
-    callbacks = [
-        MovingAverage(config.optimizer.ema_decay),
-        pace,
-        log,
-        CheckpointKeeper(checkpoint, setup.save_minutes),
-    ]
-    try:
-        with _quiet(), compiled(task.net, setup.compile):
-            trainer = _trainer(config, callbacks, has_validation=data.valid is not None)
-            trainer.fit(task, datamodule=data, ckpt_path=start, weights_only=True)
-    finally:
-        if start is not None and start != checkpoint and start.parent == out:
-            start.unlink(missing_ok=True)
-    if pace.signal:
-        _log.warning("%s: saved %s at step %d", pace.signal, checkpoint, task.step)
+    outcome = fit(config, task, data, start, compiled(task.net, setup.compile), on_row)
     finished = used_budget(task.step, task.minutes, setup) >= 1
-    if finished and trainer.is_global_zero:
+    if finished and outcome.is_first_process:
         export_weights(checkpoint, config.stage, out)
-    return TrainResult(checkpoint, dict(log.last), task.step, finished)
-
-
-def _prepare(config: TrainConfig, out: Path) -> None:
-    """Make the folder, clear it if asked, write the config."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        if config.overwrite:
-            for name in ("last.ckpt", "metrics.jsonl"):
-                (out / name).unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot write into {out}: {error.strerror}; choose another -o") from None
-    write_atomic(out / "train.json", json.dumps(plain(config), indent=2) + "\n")
+    return TrainResult(checkpoint, outcome.last, task.step, finished)
 
 
 def _resume_point(config: TrainConfig, out: Path) -> Path | None:
@@ -174,61 +136,3 @@ def _start_from(task: DenoisingTask, path: str) -> None:
         raise UserError(
             f"{path}: its network ({plain(model)}) is not that of the config; set model.* to match"
         ) from None
-
-
-def _accelerator(device: str) -> str:
-    if device == "auto":
-        return "gpu" if torch.cuda.is_available() else "cpu"
-    if device == "cpu":
-        return "cpu"
-    if device == "cuda" and torch.cuda.is_available():
-        return "gpu"
-    raise UserError(f"trainer.device '{device}' is not usable here; use auto, cpu or cuda")
-
-
-def _trainer(config: TrainConfig, callbacks: list[Any], has_validation: bool) -> Trainer:
-    setup = config.trainer
-    loggers: list[Logger] = []
-    if config.logger.also == "csv":
-        loggers.append(CSVLogger(config.out, name="", version="csv"))
-    if config.logger.also == "tensorboard":
-        try:
-            loggers.append(TensorBoardLogger(config.out, name="", version="tensorboard"))
-        except ModuleNotFoundError:
-            raise UserError("logger.also=tensorboard needs `pip install tensorboard`") from None
-    return Trainer(
-        accelerator=_accelerator(setup.device),
-        devices=setup.devices,
-        num_nodes=setup.nodes,
-        strategy=setup.strategy,
-        precision=setup.precision,
-        callbacks=callbacks,
-        logger=loggers or False,
-        max_epochs=-1,
-        val_check_interval=setup.valid_every if has_validation else None,
-        check_val_every_n_epoch=None,
-        limit_val_batches=setup.valid_batches if has_validation else 0,
-        num_sanity_val_steps=0,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        inference_mode=False,
-        default_root_dir=config.out,
-    )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Lightning's tips off the terminal; its errors pass."""
-    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="pytorch_lightning.*")
-        warnings.filterwarnings("ignore", module="lightning_fabric.*")
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)

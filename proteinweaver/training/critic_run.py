@@ -1,0 +1,154 @@
+"""From the config of the critic to a checkpoint; the same call with the same folder goes on."""
+
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from proteinweaver.data.critic_batches import SequenceSource
+from proteinweaver.data.datamodule import BatchDataModule, Source
+from proteinweaver.data.store import StructureStore
+from proteinweaver.errors import UserError
+from proteinweaver.nets import critic as critic_module
+from proteinweaver.nets.critic import Critic
+from proteinweaver.training.checkpoints import CARD
+from proteinweaver.training.critic_config import CriticTrainConfig
+from proteinweaver.training.critic_task import CriticTask, SequenceTask
+from proteinweaver.training.fit import fit, prepare_folder
+from proteinweaver.training.run import TrainResult
+from proteinweaver.training.schedule import used_budget
+
+__all__ = ["critic_state", "train_critic"]
+
+_VALID_SEED = 1
+
+
+def train_critic(
+    config: CriticTrainConfig, on_row: Callable[[dict[str, float]], None] | None = None
+) -> TrainResult:
+    """Train a head of the critic, or go on training.
+
+    Parameters
+    ----------
+    config : CriticTrainConfig
+    on_row : callable, optional
+        Called with every row of the log.
+
+    Returns
+    -------
+    TrainResult
+
+    Raises
+    ------
+    UserError
+        If the folder, the data or a checkpoint cannot be used.
+    """
+    if not config.out:
+        raise UserError("no folder to write into; give -o DIR")
+    out, setup = Path(config.out), config.trainer
+    prepare_folder(config, out)
+    if setup.threads:
+        torch.set_num_threads(setup.threads)
+    train, valid, hashes = _sources(config)
+    torch.manual_seed(config.seed)
+    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    task = _TASKS[config.head](config, {"data": hashes, "command": command})
+    checkpoint = out / "last.ckpt"
+    start = checkpoint if checkpoint.is_file() else None
+    if config.init and start is None:
+        state, _ = critic_state(config.init)
+        try:
+            task.net.load_state_dict(state)
+        except RuntimeError:
+            raise UserError(f"{config.init}: not the network of the config; set model.*") from None
+    held_out = valid if setup.valid_every else None
+    data = BatchDataModule(train, held_out, setup.valid_batches, config.data.workers)
+    outcome = fit(config, task, data, start, _compiled(task.net, setup.compile), on_row)
+    finished = used_budget(task.step, task.minutes, setup) >= 1
+    return TrainResult(checkpoint, outcome.last, task.step, finished)
+
+
+def critic_state(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Averaged weights and card of a checkpoint of the critic.
+
+    Parameters
+    ----------
+    path : path-like
+        ``last.ckpt``.
+
+    Returns
+    -------
+    state : dict of str to Tensor
+    card : dict
+
+    Raises
+    ------
+    UserError
+        If it is missing or none of the critic's.
+    """
+    try:
+        raw = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such checkpoint; mend the path") from None
+    except Exception as error:  # a damaged archive raises almost anything
+        raise UserError(f"{path}: not a readable checkpoint ({type(error).__name__})") from None
+    if not isinstance(raw, dict) or "critic" not in raw.get(CARD, {}):
+        raise UserError(f"{path}: not a checkpoint of the critic; mend the path")
+    return {k.removeprefix("net."): v for k, v in raw["state_dict"].items()}, raw[CARD]
+
+
+def _sources(config: CriticTrainConfig) -> tuple[Source, Source | None, dict[str, str]]:
+    data = config.data
+    named = data.folder or os.environ.get("PROTEINWEAVER_DATA", "")
+    if not named:
+        raise UserError(
+            "no structures to train on; set data.folder=DIR (with domains.npz and chains.npz)"
+        )
+    folder = Path(named)
+    stores = {name: StructureStore(folder / f"{name}.npz") for name in ("domains", "chains")}
+    hashes = {store.path.name: store.sha256 for store in stores.values()}
+
+    def source(split: str, seed: int) -> SequenceSource:
+        return SequenceSource(
+            stores,
+            split,
+            data.residues,
+            config.model.neighbours,
+            data.max_noise,
+            data.max_length,
+            seed,
+        )
+
+    train, valid = source("train", config.seed), source("valid", _VALID_SEED)
+    if not train:
+        raise UserError(f"{folder}: no training items; use another set")
+    return train, valid or None, hashes
+
+
+_TASKS: dict[str, type[CriticTask]] = {"sequence": SequenceTask}
+
+
+@contextmanager
+def _compiled(net: Critic, on: bool) -> Iterator[None]:
+    """Compile the layers and the edge features; shapes are the same in every batch."""
+    if not on:
+        yield
+        return
+    if not any(shutil.which(name) for name in (os.environ.get("CXX", "c++"), "g++", "clang++")):
+        raise UserError(
+            "trainer.compile needs a C++ compiler and finds none; install g++, or leave it out"
+        )
+    plain = critic_module.edge_features
+    for layer in [*net.layers, *net.sequence_layers]:
+        layer.compile(dynamic=False)
+    try:
+        critic_module.edge_features = torch.compile(plain, dynamic=False)
+        yield
+    finally:
+        critic_module.edge_features = plain

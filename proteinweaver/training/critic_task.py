@@ -1,0 +1,133 @@
+"""The two training tasks of the critic: the sequence head with the trunk, the soundness head."""
+
+from typing import Any, ClassVar
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor
+from torch.nn import functional
+
+from proteinweaver.data.critic_batches import SequenceBatch
+from proteinweaver.data.datamodule import NumberedBatch
+from proteinweaver.errors import UserError
+from proteinweaver.io.typed import plain
+from proteinweaver.nets.critic import AMINO_ACIDS, Critic
+from proteinweaver.training.checkpoints import CARD
+from proteinweaver.training.critic_config import CriticTrainConfig
+
+__all__ = ["CriticTask", "SequenceTask"]
+
+
+class CriticTask(LightningModule):
+    """Forward, loss, optimiser of the critic; heads are subclasses.
+
+    Parameters
+    ----------
+    config : CriticTrainConfig
+    provenance : dict, optional
+        Goes into every checkpoint: data hashes, command.
+    """
+
+    head: ClassVar[str]
+
+    def __init__(
+        self, config: CriticTrainConfig, provenance: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.provenance = dict(provenance or {})
+        self.net = Critic(config.model)
+        self.residues, self.minutes = 0, 0.0
+        self.latest: dict[str, Tensor] = {}
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return self.trainer.global_step
+
+    def losses(self, batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss of a batch and what to log of it."""
+        raise NotImplementedError
+
+    def training_step(self, numbered: NumberedBatch, _: int) -> Tensor:
+        """Loss of one batch; its terms stay in ``latest``."""
+        loss, terms = self.losses(numbered.batch)
+        self.latest = {name: value.detach() for name, value in terms.items()}
+        return loss
+
+    def validation_step(self, numbered: NumberedBatch, _: int) -> None:
+        """Held-out terms of one batch."""
+        for name, value in self.losses(numbered.batch)[1].items():
+            self.log(
+                f"valid/{name}", value, on_epoch=True, batch_size=1, sync_dist=True, logger=False
+            )
+
+    def trained_parameters(self) -> list[torch.nn.Parameter]:
+        """Parameters that learn."""
+        raise NotImplementedError
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW; the rate is set before every step."""
+        setup = self.config.optimizer
+        return torch.optim.AdamW(
+            self.trained_parameters(),
+            lr=setup.lr,
+            betas=(setup.beta1, setup.beta2),
+            weight_decay=setup.weight_decay,
+        )
+
+    def configure_gradient_clipping(self, *_: Any, **__: Any) -> None:
+        """Bound the gradient; drop it if not finite, so that a bad batch costs one step."""
+        learning = self.trained_parameters()
+        norm = torch.nn.utils.clip_grad_norm_(learning, self.config.optimizer.clip)
+        self.latest["norm"] = norm.detach()
+        if not bool(torch.isfinite(norm)):
+            for parameter in learning:
+                parameter.grad = None
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what Lightning does not know."""
+        checkpoint[CARD] = {
+            **self.provenance,
+            "stage": "critic",
+            "head": self.head,
+            "seed": self.config.seed,
+            "step": self.step,
+            "residues": self.residues,
+            "minutes": self.minutes,
+            "critic": plain(self.config.model),
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up the counters; refuse another network or head."""
+        card = checkpoint[CARD]
+        if card.get("critic") != plain(self.config.model) or card.get("head") != self.head:
+            raise UserError(
+                "the checkpoint is of another network or head than the config; choose another -o,"
+                " or use init"
+            )
+        self.residues, self.minutes = int(card["residues"]), float(card["minutes"])
+
+
+class SequenceTask(CriticTask):
+    """Trunk and sequence head: the native sequence in a random order of decoding."""
+
+    head = "sequence"
+
+    def trained_parameters(self) -> list[torch.nn.Parameter]:
+        """All but the soundness branches."""
+        branches = {id(p) for p in self.net.branches.parameters()}
+        return [p for p in self.net.parameters() if id(p) not in branches]
+
+    def losses(self, batch: SequenceBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Cross-entropy (smoothed for the gradient, plain for the log) and recovery."""
+        trunk = self.net.trunk(batch.chains)
+        logits = self.net.sequence_logits(trunk, batch.chains, batch.amino, batch.rank)
+        known = batch.amino < AMINO_ACIDS
+        logits, amino = logits[known], batch.amino[known]
+        smooth = self.config.label_smoothing if self.training else 0.0
+        loss = functional.cross_entropy(logits, amino, label_smoothing=smooth)
+        with torch.no_grad():
+            nats = functional.cross_entropy(logits, amino) if smooth else loss
+            recovery = (logits.argmax(-1) == amino).float().mean()
+        return loss, {"nats": nats, "recovery": recovery}
