@@ -5,11 +5,17 @@ from torch import Tensor, nn
 
 from proteinweaver.nets.embeddings import EdgeEmbedding, gather_residues
 from proteinweaver.nets.graph import Graph
+from proteinweaver.nets.sketch import SKETCH_CHANNELS
 
-__all__ = ["CHAIN_EDGES", "Block"]
+__all__ = ["CHAIN_EDGES", "FRAME_CHANNELS", "UPDATE_CHANNELS", "Block"]
 
 #: Leading edges of the graph (sequence offsets -1, 1, -2, 2) that every residue reads one by one.
 CHAIN_EDGES = 4
+#: Of an update: local step (3), rotation (3), gate of the known insides (1).
+FRAME_CHANNELS = 7
+UPDATE_CHANNELS = FRAME_CHANNELS + SKETCH_CHANNELS
+
+_FIRST_SKETCH = (0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, -1.0, -2.5)
 
 
 class Block(nn.Module):
@@ -45,7 +51,7 @@ class Block(nn.Module):
             nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.SiLU(), contract
         )
         self.norm_out = nn.LayerNorm(width)
-        self.update = nn.Linear(width, 7)
+        self.update = nn.Linear(width, UPDATE_CHANNELS)
         with torch.no_grad():
             for layer, scale in (
                 (self.out, 0.1),
@@ -55,6 +61,10 @@ class Block(nn.Module):
             ):
                 layer.weight.mul_(scale)
                 layer.bias.zero_()
+            # A sketch starts as a small random cloud of parallel frames that is hardly trusted.
+            own = self.update.bias[FRAME_CHANNELS:]
+            own.copy_(own.new_tensor(_FIRST_SKETCH))
+            self.update.weight[FRAME_CHANNELS : FRAME_CHANNELS + 3].mul_(10.0)
 
     def forward(
         self, h: Tensor, geometry: Tensor, offset: Tensor, graph: Graph
@@ -72,8 +82,8 @@ class Block(nn.Module):
         Returns
         -------
         h : Tensor, shape=(B, L, width)
-        update : Tensor, shape=(B, L, 7)
-            Local step (3), rotation update (3), gate logit (1); dimensionless.
+        update : Tensor, shape=(B, L, UPDATE_CHANNELS)
+            Local step (3), rotation update (3), gate logit (1), sketch; dimensionless.
         """
         own, other = self.ends(self.norm_in(h)).chunk(2, dim=-1)
         edge = (

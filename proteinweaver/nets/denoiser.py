@@ -6,9 +6,10 @@ is a domain generator, with pieces an assembler: one class, two weight sets.
 Each block reads the current estimate of the clean frames as a sparse graph, and three
 disagreements in the residue's own frame: with the noisy frames (the innovation), with the known
 insides superposed on the estimate, and through the edges with its neighbours. It then moves every
-frame a little. Between blocks the frames carry no gradient; every block is supervised. Known
-insides enter by superposition: a learned gate pulls residues of an ADAPT piece towards the
-superposed insides; a RIGID piece takes them exactly.
+frame a little, and towards its sketch of the whole chain (`nets.sketch`). Between blocks the
+frames carry no gradient; every block is supervised. Known insides enter by superposition: a
+learned gate pulls residues of an ADAPT piece towards the superposed insides; a RIGID piece takes
+them exactly.
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from proteinweaver.nets.block import Block
+from proteinweaver.nets.block import FRAME_CHANNELS, Block
 from proteinweaver.nets.condition import RIGID, Condition
 from proteinweaver.nets.embeddings import (
     FRAME_DIFFERENCE_FEATURES,
@@ -27,6 +28,7 @@ from proteinweaver.nets.embeddings import (
 )
 from proteinweaver.nets.graph import build_graph
 from proteinweaver.nets.rotations import blend, rotation_from_update
+from proteinweaver.nets.sketch import draw_towards_sketch
 from proteinweaver.nets.superpose import superpose_pieces
 
 __all__ = ["LENGTH_UNIT", "Denoised", "Denoiser", "DenoiserConfig", "Frames", "NoiseLevel"]
@@ -199,6 +201,15 @@ class Denoiser(nn.Module):
             h, update = block(h, geometry, offset, graph)
             trans = trans + (rot @ (step_unit * update[..., :3])[..., None]).squeeze(-1)
             rot = rot @ rotation_from_update(turn_unit * update[..., 3:6])
+            rot, trans = draw_towards_sketch(
+                rot,
+                trans,
+                update[..., FRAME_CHANNELS:],
+                (rot_t, trans_t),
+                (level.alpha, level.sigma, level.sigma_rot),
+                condition.mask,
+                LENGTH_UNIT,
+            )
             estimates.append((rot, centred(trans, condition.mask)))
             # Insides are worth what noise hides: closed at high noise, where a piece has no pose
             # yet, open at low.

@@ -25,6 +25,7 @@ _RBF_CENTRES = (3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 14.0, 17.0, 20.0, 25.0
 _KNOWN_CENTRES = (4.0, 6.0, 8.0, 11.0, 15.0, 20.0, 28.0)
 EDGE_FEATURES = 3 + 3 + 9 + len(_RBF_CENTRES) + 1 + 1 + 3 + len(_KNOWN_CENTRES)
 FRAME_DIFFERENCE_FEATURES = 3 + 3 + 9 + 3
+_PLACE_FREQUENCIES = 13  # half octaves, from half a turn to 32 turns a chain
 
 
 def gather_residues(values: Tensor, source: Tensor) -> Tensor:
@@ -130,8 +131,18 @@ def frame_difference(
     )
 
 
+def _place_features(condition: Condition, dtype: torch.dtype) -> Tensor:
+    """Sines and cosines of the place along the chain, 0 at its first and 1 at its last residue."""
+    first = condition.index[:, :1]
+    last = torch.where(condition.mask, condition.index, first).amax(1, keepdim=True)
+    place = ((condition.index - first) / (last - first).clamp_min(1)).to(dtype)
+    octave = torch.arange(_PLACE_FREQUENCIES, dtype=dtype, device=place.device) / 2
+    phase = torch.pi * place[..., None] * 2.0**octave
+    return torch.cat((phase.sin(), phase.cos()), dim=-1)
+
+
 class NoiseEmbedding(nn.Module):
-    """Sines and cosines of the two log noise levels, and what is asked of every residue.
+    """The two log noise levels, the place in the chain, and what is asked of every residue.
 
     Parameters
     ----------
@@ -147,6 +158,7 @@ class NoiseEmbedding(nn.Module):
         self.noise = nn.Sequential(nn.Linear(34, width), nn.SiLU(), nn.Linear(width, width))
         self.ss = nn.Embedding(len(SS_TOKENS), width)
         self.flags = nn.Linear(4, width)
+        self.place = nn.Linear(2 * _PLACE_FREQUENCIES, width)
 
     def forward(
         self, log_rho: Tensor, log_sigma_rot: Tensor, condition: Condition, has_previous: bool
@@ -166,7 +178,8 @@ class NoiseEmbedding(nn.Module):
             ),
             dim=-1,
         )
-        return noise[:, None] + self.ss(condition.ss) + self.flags(flags)
+        place = self.place(_place_features(condition, noise.dtype))
+        return noise[:, None] + self.ss(condition.ss) + self.flags(flags) + place
 
 
 class EdgeEmbedding(nn.Module):

@@ -8,9 +8,31 @@ A), so that short and straight pieces are well determined too. No gradient passe
 import torch
 from torch import Tensor
 
-__all__ = ["superpose_pieces"]
+__all__ = ["kabsch_rotation", "superpose_pieces"]
 
 _LEVER2 = 1.5**2
+
+
+def kabsch_rotation(cross: Tensor) -> Tensor:
+    """Proper rotation G with the greatest ``tr(G^T cross)``.
+
+    Parameters
+    ----------
+    cross : Tensor, shape=(..., 3, 3)
+        ``sum_i target_i source_i^T``.
+
+    Returns
+    -------
+    Tensor, shape=(..., 3, 3)
+
+    References
+    ----------
+    Kabsch 1976, Acta Cryst. A32, 922.
+    """
+    u, _, vh = torch.linalg.svd(cross)
+    flip = torch.ones_like(u[..., 0])
+    flip[..., 2] = torch.det(u @ vh)
+    return (u * flip[..., None, :]) @ vh
 
 
 @torch.no_grad()
@@ -62,11 +84,7 @@ def superpose_pieces(
     cross = torch.where(
         empty[..., None], torch.eye(3, dtype=cross.dtype, device=cross.device), cross
     )
-    u, _, vh = torch.linalg.svd(cross)
-    sign = torch.det(u @ vh)
-    flip = torch.ones_like(u[:, 0])
-    flip[:, 2] = sign
-    motion = ((u * flip[:, None, :]) @ vh)[slot].view_as(rot)
+    motion = kabsch_rotation(cross)[slot].view_as(rot)
     new_rot = motion @ known_rot
     new_trans = (motion @ k[..., None]).squeeze(-1) + centre[slot].view_as(trans)
     return (
