@@ -1,10 +1,29 @@
-"""Closed-form data laws with the exact score at every noise level.
+"""Data laws with the exact score, Jacobian, divergence and density at every noise level.
 
-They are the oracles of the order tests: with an exact score the only error left is the
-sampler's. On R^n a law is noised to (alpha, sigma); on SO(3) to tau = sigma^2.
+They are the oracles of the order tests and of the diagnostics: with an exact score the only error
+left is the sampler's. On R^n a law is noised to (alpha, sigma), on SO(3) to tau = sigma^2, frames
+to both. `samplers.targets.base` says what a target gives, `samplers.targets.reference` solves its
+flow to about 1e-10.
 """
 
-from samplers.targets.gaussian import Gaussian, GaussianMixture
+from samplers.targets.base import Target, noised, score_field
+from samplers.targets.frames import FrameMixture, frame_field
+from samplers.targets.gaussian import Gaussian, LowRankGaussian
+from samplers.targets.mixture import GaussianMixture, atoms
 from samplers.targets.rotation import IGSO3Mixture
+from samplers.targets.student import Funnel, Student
 
-__all__ = ["Gaussian", "GaussianMixture", "IGSO3Mixture"]
+__all__ = [
+    "FrameMixture",
+    "Funnel",
+    "Gaussian",
+    "GaussianMixture",
+    "IGSO3Mixture",
+    "LowRankGaussian",
+    "Student",
+    "Target",
+    "atoms",
+    "frame_field",
+    "noised",
+    "score_field",
+]

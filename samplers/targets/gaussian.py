@@ -1,20 +1,26 @@
-r"""Gaussians and Gaussian mixtures on R^n.
+r"""Gaussians on R^n, full, low-rank and isotropic, with their exact flow.
 
-If x_0 ~ N(m, C) then x_t ~ N(alpha m, alpha^2 C + sigma^2 I), so score and density are closed
-forms; for a mixture they combine with the posterior weights of the modes. The probability-flow
-ODE of one Gaussian is solved exactly: along each eigenvector of C with eigenvalue c,
+If x_0 ~ N(m, C) then x_t ~ N(alpha m, alpha^2 C + sigma^2 I), so everything is a closed form. The
+probability-flow ODE is solved exactly: along each eigenvector of C with eigenvalue c,
 x/alpha - m scales like sqrt(c + rho^2).
+
+`LowRankGaussian` has C = U diag(c) U^T with few columns in U: data on a k-dimensional subspace of
+R^n, where the score has the two scales 1/(alpha^2 c + sigma^2) and 1/sigma^2. No n x n matrix is
+formed except by `jacobian`.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
-__all__ = ["Gaussian", "GaussianMixture"]
+__all__ = ["Gaussian", "LowRankGaussian"]
+
+Level = tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +46,12 @@ class Gaussian:
                 f"{tuple(self.covariance.shape)}; need (n,) and (n, n)"
             )
 
+    @property
+    def dim(self) -> int:
+        """Dimension n."""
+        return len(self.mean)
+
+    @cached_property
     def _eigen(self) -> tuple[Tensor, Tensor]:
         values: Tensor
         vectors: Tensor
@@ -48,20 +60,31 @@ class Gaussian:
 
     def score(self, x: Tensor, alpha: float, sigma: float) -> Tensor:
         """Gradient of the log density of x_t, shape of ``x`` (..., n)."""
-        values, vectors = self._eigen()
+        values, vectors = self._eigen
         y = (x - alpha * self.mean) @ vectors
         return (-y / (alpha**2 * values + sigma**2)) @ vectors.mT
 
+    def jacobian(self, x: Tensor, alpha: float, sigma: float) -> Tensor:
+        """Jacobian of the score, the same at every point; shape (..., n, n)."""
+        values, vectors = self._eigen
+        matrix = -(vectors / (alpha**2 * values + sigma**2)) @ vectors.mT
+        return matrix.expand(*x.shape, self.dim)
+
+    def divergence(self, x: Tensor, alpha: float, sigma: float) -> Tensor:
+        """Divergence of the score, the same at every point; shape (...)."""
+        values, _ = self._eigen
+        return -(1 / (alpha**2 * values + sigma**2)).sum().expand(x.shape[:-1])
+
     def log_density(self, x: Tensor, alpha: float, sigma: float) -> Tensor:
         """Log density of x_t, shape=(...)."""
-        values, vectors = self._eigen()
+        values, vectors = self._eigen
         y = (x - alpha * self.mean) @ vectors
         variance = alpha**2 * values + sigma**2
         return -0.5 * (y.square() / variance + (2 * math.pi * variance).log()).sum(-1)
 
-    def flow(self, x: Tensor, start: tuple[float, float], end: tuple[float, float]) -> Tensor:
+    def flow(self, x: Tensor, start: Level, end: Level) -> Tensor:
         """Exact probability-flow map from (alpha, sigma) = ``start`` to ``end``."""
-        values, vectors = self._eigen()
+        values, vectors = self._eigen
         (a0, s0), (a1, s1) = start, end
         y = (x / a0 - self.mean) @ vectors
         y = y * ((values + (s1 / a1) ** 2) / (values + (s0 / a0) ** 2)).sqrt()
@@ -69,59 +92,81 @@ class Gaussian:
 
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """``count`` draws of x_0, shape=(count, n)."""
-        values, vectors = self._eigen()
+        values, vectors = self._eigen
         z = torch.randn(count, len(self.mean), generator=generator, dtype=self.mean.dtype)
         return self.mean + (z * values.sqrt()) @ vectors.mT
 
 
 @dataclass(frozen=True, eq=False)
-class GaussianMixture:
-    """Mixture of isotropic Gaussians, sum_k w_k N(mean_k, std_k^2 I).
+class LowRankGaussian:
+    """N(mean, U diag(variances) U^T) on R^n with k < n orthonormal columns in U.
 
     Attributes
     ----------
-    weights : Tensor, shape=(k,)
-        Positive, sum 1.
-    means : Tensor, shape=(k, n)
-    stds : Tensor, shape=(k,)
+    mean : Tensor, shape=(n,)
+    basis : Tensor, shape=(n, k)
+        U, orthonormal columns.
+    variances : Tensor, shape=(k,)
+        Non-negative.
     """
 
-    weights: Tensor
-    means: Tensor
-    stds: Tensor
+    mean: Tensor
+    basis: Tensor
+    variances: Tensor
 
     def __post_init__(self) -> None:
-        """Check the shapes and the weights."""
-        k = self.means.shape[0]
-        if self.weights.shape != (k,) or self.stds.shape != (k,):
-            raise ValueError(f"{k} means need {k} weights and {k} stds")
-        if not bool((self.weights > 0).all()) or abs(float(self.weights.sum()) - 1) > 1e-6:
-            raise ValueError("mixture weights must be positive and sum to 1")
+        """Check the shapes and the basis."""
+        n, k = self.basis.shape
+        if self.mean.shape != (n,) or self.variances.shape != (k,):
+            raise ValueError(f"a basis of shape {(n, k)} needs {n} means and {k} variances")
+        eye = torch.eye(k, dtype=self.basis.dtype, device=self.basis.device)
+        if not bool(((self.basis.mT @ self.basis - eye).abs() < 1e-5).all()):
+            raise ValueError("the columns of the basis must be orthonormal")
 
-    def _log_parts(self, x: Tensor, alpha: float, sigma: float) -> tuple[Tensor, Tensor, Tensor]:
-        difference = x.unsqueeze(-2) - alpha * self.means
-        variance = (alpha * self.stds).square() + sigma**2
-        n = x.shape[-1]
-        log_parts = (
-            self.weights.log()
-            - 0.5 * difference.square().sum(-1) / variance
-            - 0.5 * n * (2 * math.pi * variance).log()
-        )
-        return log_parts, difference, variance
+    @property
+    def dim(self) -> int:
+        """Dimension n."""
+        return len(self.mean)
+
+    def _shrink(self, y: Tensor, inside: Tensor, outside: float) -> Tensor:
+        """U diag(inside) U^T y + outside (1 - U U^T) y."""
+        return outside * y + ((y @ self.basis) * (inside - outside)) @ self.basis.mT
 
     def score(self, x: Tensor, alpha: float, sigma: float) -> Tensor:
         """Gradient of the log density of x_t, shape of ``x`` (..., n)."""
-        log_parts, difference, variance = self._log_parts(x, alpha, sigma)
-        posterior = log_parts.softmax(-1)
-        return -((posterior / variance).unsqueeze(-1) * difference).sum(-2)
+        inside = -1 / (alpha**2 * self.variances + sigma**2)
+        return self._shrink(x - alpha * self.mean, inside, -1 / sigma**2)
+
+    def jacobian(self, x: Tensor, alpha: float, sigma: float) -> Tensor:
+        """Jacobian of the score, the same at every point; shape (..., n, n)."""
+        inside = -1 / (alpha**2 * self.variances + sigma**2)
+        eye = torch.eye(self.dim, dtype=x.dtype, device=x.device)
+        return self._shrink(eye, inside, -1 / sigma**2).expand(*x.shape, self.dim)
+
+    def divergence(self, x: Tensor, alpha: float, sigma: float) -> Tensor:
+        """Divergence of the score, the same at every point; shape (...)."""
+        inside = -1 / (alpha**2 * self.variances + sigma**2)
+        n, k = self.basis.shape
+        return (inside.sum() - (n - k) / sigma**2).expand(x.shape[:-1])
 
     def log_density(self, x: Tensor, alpha: float, sigma: float) -> Tensor:
         """Log density of x_t, shape=(...)."""
-        return self._log_parts(x, alpha, sigma)[0].logsumexp(-1)
+        y = x - alpha * self.mean
+        variance = alpha**2 * self.variances + sigma**2
+        square = -(y * self._shrink(y, -1 / variance, -1 / sigma**2)).sum(-1)
+        n, k = self.basis.shape
+        volume = variance.log().sum() + 2 * (n - k) * math.log(sigma)
+        return -0.5 * (square + volume + n * math.log(2 * math.pi))
+
+    def flow(self, x: Tensor, start: Level, end: Level) -> Tensor:
+        """Exact probability-flow map from (alpha, sigma) = ``start`` to ``end``."""
+        rho0, rho1 = start[1] / start[0], end[1] / end[0]
+        inside = ((self.variances + rho1**2) / (self.variances + rho0**2)).sqrt()
+        y = self._shrink(x / start[0] - self.mean, inside, rho1 / rho0)
+        return end[0] * (self.mean + y)
 
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """``count`` draws of x_0, shape=(count, n)."""
-        mode = torch.multinomial(self.weights, count, replacement=True, generator=generator)
-        shape = (count, self.means.shape[1])
-        z = torch.randn(shape, generator=generator, dtype=self.means.dtype)
-        return self.means[mode] + self.stds[mode].unsqueeze(-1) * z
+        shape = (count, len(self.variances))
+        z = torch.randn(shape, generator=generator, dtype=self.mean.dtype)
+        return self.mean + (z * self.variances.sqrt()) @ self.basis.mT

@@ -3,6 +3,15 @@ r"""Mixtures of IGSO(3) on SO(3).
 Heat kernels form a semigroup, so a mode of variance tau_0 noised by sigma is an IGSO(3) of
 variance tau_0 + sigma^2 about the same centre: the score of the mixture is the posterior mean of
 the modes' scores.
+
+The score of one mode is s = g(w) v with v = Log(R_0^T R), w = |v| and g = (d log f/dw) / w. Moving
+R by R Exp(e u) moves v by e J_r(v)^-1 u, whose part along v is <v, u>, hence the body-frame
+derivative
+
+    D s u = (g J_r(v)^-1 + (dg/dw) v v^T / w) u.
+
+It is not symmetric (left-invariant fields do not commute); its symmetric part is the Riemannian
+Hessian of the log density and its trace the Laplacian.
 """
 
 from __future__ import annotations
@@ -12,10 +21,38 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from samplers import igso3, so3
+from samplers import heat_kernel, igso3, so3
 from samplers.smooth import safe_norm
+from samplers.targets.base import check_weights, mixture_divergence, mixture_score
 
-__all__ = ["IGSO3Mixture"]
+__all__ = ["IGSO3Mixture", "mode_jacobian"]
+
+
+def mode_jacobian(rotvec: Tensor, variance: Tensor) -> Tensor:
+    """Body-frame derivative of the score of one IGSO(3).
+
+    Parameters
+    ----------
+    rotvec : Tensor, shape=(..., 3)
+        Log(R_0^T R), float64.
+    variance : Tensor
+        Heat-kernel variance; broadcasts with shape (...).
+
+    Returns
+    -------
+    Tensor, shape=(..., 3, 3)
+        Column a is the derivative along R Exp(e e_a).
+    """
+    w = safe_norm(rotvec)
+    tau = variance.expand(w.shape)
+    g: Tensor
+    slope: Tensor
+    g, slope = torch.func.jvp(  # type: ignore[misc]
+        lambda a: heat_kernel.radial_score_over_angle(a, tau), (w,), (torch.ones_like(w),)
+    )
+    axis = rotvec / w.clamp(min=1e-300).unsqueeze(-1)
+    radial = (slope * w)[..., None, None] * axis.unsqueeze(-1) * axis.unsqueeze(-2)
+    return g[..., None, None] * so3.right_jacobian_inverse(rotvec) + radial
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,24 +77,46 @@ class IGSO3Mixture:
         k = self.centres.shape[0]
         if self.weights.shape != (k,) or self.variances.shape != (k,):
             raise ValueError(f"{k} centres need {k} weights and {k} variances")
-        if not bool((self.weights > 0).all()) or abs(float(self.weights.sum()) - 1) > 1e-6:
-            raise ValueError("mixture weights must be positive and sum to 1")
+        check_weights(self.weights, k, "centres")
 
-    def _log_parts(self, rot: Tensor, sigma: float) -> tuple[Tensor, Tensor, Tensor]:
+    def parts(self, rot: Tensor, sigma: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Log densities of the modes (weights included), rotation vectors and variances.
+
+        Returns
+        -------
+        log_parts : Tensor, shape=(..., k)
+        rotvecs : Tensor, shape=(..., k, 3)
+        variances : Tensor, shape=(k,)
+        """
         rotvec = so3.log(self.centres.mT @ rot.unsqueeze(-3))
-        width = (self.variances + sigma**2).sqrt()
-        log_density = igso3.log_density(safe_norm(rotvec), width)
-        return self.weights.log() + log_density, rotvec, width
+        variance = self.variances + sigma**2
+        log_density = igso3.log_density(safe_norm(rotvec), variance.sqrt())
+        return self.weights.log() + log_density, rotvec, variance
 
     def score(self, rot: Tensor, sigma: float) -> Tensor:
         """Body-frame score at noise ``sigma``; shape (..., 3, 3) -> (..., 3)."""
-        log_parts, rotvec, width = self._log_parts(rot, sigma)
-        scores = igso3.score_from_rotvec(rotvec, width)
-        return (log_parts.softmax(-1).unsqueeze(-1) * scores).sum(-2)
+        log_parts, rotvec, variance = self.parts(rot, sigma)
+        return mixture_score(log_parts, igso3.score_from_rotvec(rotvec, variance.sqrt()))
+
+    def jacobian(self, rot: Tensor, sigma: float) -> Tensor:
+        """Body-frame derivative of the score, shape (..., 3, 3); see the module docstring."""
+        log_parts, rotvec, variance = self.parts(rot, sigma)
+        scores = igso3.score_from_rotvec(rotvec, variance.sqrt())
+        posterior = log_parts.softmax(-1).unsqueeze(-1)
+        centred = scores - (posterior * scores).sum(-2, keepdim=True)
+        own = (posterior.unsqueeze(-1) * mode_jacobian(rotvec, variance)).sum(-3)
+        return own + (posterior * centred).mT @ centred
+
+    def divergence(self, rot: Tensor, sigma: float) -> Tensor:
+        """Divergence of the score (Laplacian of the log density), shape (...)."""
+        log_parts, rotvec, variance = self.parts(rot, sigma)
+        scores = igso3.score_from_rotvec(rotvec, variance.sqrt())
+        traces = mode_jacobian(rotvec, variance).diagonal(dim1=-2, dim2=-1).sum(-1)
+        return mixture_divergence(log_parts, scores, traces)
 
     def log_density(self, rot: Tensor, sigma: float) -> Tensor:
         """Log density relative to Haar measure at noise ``sigma``, shape=(...)."""
-        return self._log_parts(rot, sigma)[0].logsumexp(-1)
+        return self.parts(rot, sigma)[0].logsumexp(-1)
 
     def sample(
         self, count: int, sigma: float = 0.0, generator: torch.Generator | None = None
