@@ -63,7 +63,7 @@ class CriticConfig:
     """
 
     width: int = 96
-    neighbours: int = 24
+    neighbours: int = 20
     trunk_layers: int = 3
     sequence_layers: int = 3
     branches: int = 4
@@ -251,7 +251,8 @@ class Critic(nn.Module):
         self.edge_in = nn.Linear(EDGE_FEATURES, width)
         self.offset = nn.Embedding(OFFSETS, width)
         self.layers = nn.ModuleList(
-            _TrunkLayer(width, config.dropout) for _ in range(config.trunk_layers)
+            _TrunkLayer(width, config.dropout, k + 1 < config.trunk_layers)
+            for k in range(config.trunk_layers)
         )
         self.sequence_layers = nn.ModuleList(
             _SequenceLayer(width, config.dropout) for _ in range(config.sequence_layers)

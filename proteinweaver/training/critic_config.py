@@ -35,7 +35,7 @@ class CriticDataConfig:
 
     folder: str = ""
     negatives: str = ""
-    residues: int = 1500
+    residues: int = 1200
     max_length: int = 512
     max_noise: float = 0.1
     without: str = ""

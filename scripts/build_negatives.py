@@ -1,0 +1,99 @@
+"""Make the backbones that the critic learns to refuse: ``negatives-SPLIT.npz``.
+
+    python scripts/build_negatives.py --data DIR -o NEG --split valid --scale 0.25
+
+Kinds and treatment: `proteinweaver.data.negatives`. Only what passes the geometry gate
+(`proteinweaver.evaluation.gate`) is kept; the share that does is printed. At ``--scale 1`` a
+split gets 900 distorted, 450 glued, 300 mirrored, 300 swapped chains and up to 900 poses with
+their controls. The result is a pure function of data, split, scale and seed.
+"""
+
+import argparse
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from proteinweaver.data import negatives as forge
+from proteinweaver.data.negative_sets import write_negatives
+from proteinweaver.data.negatives import Negative
+from proteinweaver.data.store import StructureStore
+from proteinweaver.evaluation.gate import passes_gate
+from proteinweaver.evaluation.geometry import chain_metrics
+
+REPO = Path(__file__).resolve().parents[1]
+DATA = Path(os.environ.get("PROTEINWEAVER_DATA", REPO.parent / "shared" / "data"))
+SIZES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+COUNTS = {"distorted": 900, "glued": 450, "mirrored": 300, "swapped": 300, "posed": 900}
+SHORTEST, LONGEST = 50, 180  # residues of chains treated in torsion space
+
+
+def drawn(store: StructureStore, split: str, rng: np.random.Generator) -> Iterator:
+    """Items of a split, cluster by cluster, without end."""
+    members = store.members(split)
+    lengths = store.lengths[members]
+    members = members[(lengths >= SHORTEST) & (lengths <= LONGEST)]
+    weights = store.weights(members)
+    while True:
+        for number in rng.choice(members, size=len(members), replace=False, p=weights):
+            yield store.item(int(number))
+
+
+def made(kind: str, data: Path, split: str, scale: float, seed: int) -> Iterator[Negative]:
+    """All of a kind, the gate not yet asked."""
+    rng = np.random.default_rng([seed, forge.KINDS.index(kind)])
+    count = round(COUNTS[kind] * scale)
+    if kind == "posed":
+        store = StructureStore(data / "chains.npz")
+        for number in rng.permutation(store.members(split))[:count]:
+            found = forge.posed(store.item(int(number)), rng)
+            yield from found or ()
+        return
+    items = drawn(StructureStore(data / "domains.npz"), split, rng)
+    if kind == "distorted":
+        for _ in range(count // len(SIZES)):
+            item, key = next(items), int(rng.integers(1 << 31))
+            for size in SIZES:  # the same direction, farther and farther
+                yield forge.distorted(item, size, np.random.default_rng(key))
+    elif kind == "glued":
+        pool = [next(items) for _ in range(400)]
+        for _ in range(count):
+            yield forge.glued(pool, int(rng.integers(60, 161)), rng)
+    else:
+        for _ in range(count):
+            item = next(items)
+            found = forge.mirrored(item, rng) if kind == "mirrored" else forge.swapped(item, rng)
+            if found is not None:
+                yield found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--split", default="train", choices=("train", "valid", "test"))
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    kept: list[Negative] = []
+    start = time.monotonic()
+    for kind in COUNTS:
+        tried, passed = Counter(), Counter()
+        for found in made(kind, options.data, options.split, options.scale, options.seed):
+            key = f"{found.kind} {found.size:g}" if found.kind == "distorted" else found.kind
+            tried[key] += 1
+            if passes_gate(chain_metrics(found.coord, found.break_after)):
+                passed[key] += 1
+                kept.append(found)
+        shares = ", ".join(f"{key}: {passed[key]} of {tried[key]}" for key in tried)
+        print(f"{time.monotonic() - start:6.0f} s  {shares}", flush=True)
+        file = options.out / f"negatives-{options.split}.npz"
+        write_negatives(file, kept)
+    print(f"{file}: {len(kept)}")
+
+
+if __name__ == "__main__":
+    main()
