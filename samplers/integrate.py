@@ -1,86 +1,30 @@
 r"""The loop: a field, a state, a grid and a stepper give the reverse process.
 
-Every component of the state follows, with c the churn, nu the noise scale and l0 the step scale,
-
-    dx = [f x - (1 + c)/2 g^2 lambda_t score] dt + sqrt(c) nu g dw,
-    lambda_t = l0 (alpha^2 + sigma^2) / (alpha^2 + sigma^2 l0),
-
-where lambda_t is the ratio between the scores of N(0, I/l0) and N(0, I) after noising: exact
-low-temperature sampling for unit Gaussians, lambda = 1 at l0 = 1. (Variance-preserving laws have
-alpha^2 + sigma^2 = 1.)
-
-Steppers see one canonical prediction on every space, eps = -sigma lambda_t score. In x/alpha and
-rho = sigma/alpha the deterministic flow is d(x/alpha) = eps d rho; on SO(3), alpha = 1 and
-dR = R hat(eps) d sigma.
-
 The field is called as ``field(state, t)`` with the state as it is and t a float; it returns
-a tuple with one prediction per component. All coefficients are computed beforehand in float64.
+a tuple with one prediction per component (`samplers.component` has the equations). All
+coefficients are computed beforehand, in float64, by `make_plan`; `run` then only multiplies and
+adds. It reads no value of a tensor and moves none, so it compiles as one graph
+(``torch.compile(fullgraph=True)`` of a function of the state) and can be captured in a CUDA graph,
+as far as the field can. Times reach the field as Python floats: constants of the compiled loop.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
+from samplers.component import Component
 from samplers.grids import check
 from samplers.noise import NoiseSource
-from samplers.prediction import Kind, require_kind, to_eps
-from samplers.schedules import NoiseLaw
-from samplers.spaces import SO3, Product, Space, State
-from samplers.steppers.base import Node, Plan, Stepper
+from samplers.spaces import Product, State
+from samplers.steppers.base import Plan, Stepper, Track
 
-__all__ = ["Component", "Field", "OnStep", "integrate", "make_plan", "temperature"]
+__all__ = ["Component", "Field", "OnStep", "integrate", "make_plan", "run"]
 
 Field = Callable[[State, float], tuple[Tensor, ...]]
 OnStep = Callable[[int, float, State], None]
-
-
-@dataclass(frozen=True)
-class Component:
-    """One factor of the state: its space, its noise law and what the field predicts for it.
-
-    Attributes
-    ----------
-    space : Space
-    law : NoiseLaw
-        On SO(3) a variance-exploding one (alpha = 1).
-    predicts : {"x0", "eps", "score", "v"}
-        On SO(3) "score" (body frame).
-    """
-
-    space: Space
-    law: NoiseLaw
-    predicts: Kind
-
-    def __post_init__(self) -> None:
-        """Check that the parts fit together."""
-        require_kind(self.predicts)
-        if isinstance(self.space, SO3):
-            if self.predicts != "score":
-                raise ValueError(
-                    f"on SO(3) the field predicts the body-frame score, not {self.predicts!r}"
-                )
-            if self.law.alpha(0.5) != 1.0:
-                raise ValueError(f"on SO(3) the law must have alpha = 1, got {self.law}")
-
-
-def temperature(alpha: float, sigma: float, step_scale: float) -> float:
-    """Score multiplier lambda_t of the module docstring."""
-    a2, s2 = alpha * alpha, sigma * sigma
-    return step_scale * (a2 + s2) / (a2 + s2 * step_scale)
-
-
-def _node(component: Component, t: float, step_scale: float) -> Node:
-    law = component.law
-    alpha, sigma, rho = law.alpha(t), law.sigma(t), law.rho(t)
-    if not 0 < rho < float("inf"):
-        raise ValueError(f"{law} has rho = {rho} at t = {t}; move the end of the grid inwards")
-    # d log alpha / d log rho, with d rho/dt = g^2 / (2 alpha^2 rho)
-    drift = law.dlog_alpha(t) * 2 * sigma * sigma / law.g2(t)
-    return Node(t, alpha, sigma, rho, drift, temperature(alpha, sigma, step_scale))
 
 
 def make_plan(
@@ -89,6 +33,7 @@ def make_plan(
     grid: Sequence[float],
     *,
     step_scale: float | Sequence[float] = 1.0,
+    upward: bool = False,
 ) -> Plan:
     """Compute every coefficient of a run in float64.
 
@@ -100,6 +45,8 @@ def make_plan(
         Decreasing times; see `samplers.grids`.
     step_scale : float or sequence of float
         l0, one for all components or one each; positive.
+    upward : bool
+        Visit the grid from its last time to its first: from data to noise.
 
     Returns
     -------
@@ -123,17 +70,15 @@ def make_plan(
     for c in components:
         if c.space.name not in stepper.spaces:
             raise ValueError(f"sampler {stepper.name!r} does not serve {c.space.name} states")
-    nodes = tuple(
-        tuple(_node(c, t, s) for c, s in zip(components, scales, strict=True)) for t in times
+    tracks = tuple(Track(c, s) for c, s in zip(components, scales, strict=True))
+    visited = times[::-1] if upward else times
+    at = torch.tensor(visited, dtype=torch.float64)
+    return Plan(
+        visited,
+        Product(tuple(c.space for c in components)),
+        tuple(track.at(at) for track in tracks),
+        stepper.prepare(tracks, at),
     )
-    steps = tuple(
-        tuple(
-            stepper.coefficients(c.law, a, b)
-            for c, a, b in zip(components, here, there, strict=True)
-        )
-        for here, there in itertools.pairwise(nodes)
-    )
-    return Plan(times, Product(tuple(c.space for c in components)), nodes, steps)
 
 
 def integrate(
@@ -178,21 +123,52 @@ def integrate(
         If the parts do not fit together.
     """
     plan = make_plan(stepper, components, grid, step_scale=step_scale)
-    if len(state) != len(components):
-        raise ValueError(f"{len(state)} tensors for {len(components)} components")
+    return run(plan, stepper, field, state, noise, on_step=on_step)
+
+
+def run(
+    plan: Plan,
+    stepper: Stepper,
+    field: Field,
+    state: State,
+    noise: NoiseSource | None = None,
+    *,
+    on_step: OnStep | None = None,
+) -> State:
+    """Run a plan; see `integrate`.
+
+    Parameters
+    ----------
+    plan : Plan
+        Of the same stepper.
+    stepper : Stepper
+    field : callable (state, t) -> tuple of Tensor
+    state : tuple of Tensor
+    noise : NoiseSource, optional
+    on_step : callable (k, t, state), optional
+
+    Returns
+    -------
+    tuple of Tensor
+
+    Raises
+    ------
+    ValueError
+        If the parts do not fit together.
+    """
+    count = len(plan.space.factors)
+    if len(state) != count:
+        raise ValueError(f"{len(state)} tensors for {count} components")
     if noise is None and not stepper.deterministic:
         raise ValueError(f"sampler {stepper.name!r} is stochastic and needs a noise source")
 
-    def evaluate(point: State, k: int) -> State:
-        values = field(point, plan.times[k])
-        if len(values) != len(components):
-            raise ValueError(f"the field gave {len(values)} of {len(components)} predictions")
-        return tuple(
-            _eps(c, n, x, v)
-            for c, n, x, v in zip(components, plan.nodes[k], point, values, strict=True)
-        )
+    def evaluate(point: State, t: float) -> State:
+        values = field(point, t)
+        if len(values) != count:
+            raise ValueError(f"the field gave {len(values)} of {count} predictions")
+        return values
 
-    memory: object = None
+    memory = None
     if on_step is not None:
         on_step(0, plan.times[0], state)
     for k in range(len(plan.steps)):
@@ -200,9 +176,3 @@ def integrate(
         if on_step is not None:
             on_step(k + 1, plan.times[k + 1], state)
     return state
-
-
-def _eps(component: Component, node: Node, x: Tensor, value: Tensor) -> Tensor:
-    """Canonical prediction -sigma lambda_t score."""
-    eps = to_eps(value, component.predicts, x, node.alpha, node.sigma)
-    return eps if node.temperature == 1.0 else node.temperature * eps

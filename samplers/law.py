@@ -114,6 +114,10 @@ class NoiseLaw(ABC):
         """Squared diffusion coefficient g^2(t) = 2 alpha^2 rho d rho/dt ([1]_)."""
         return _evaluate(lambda u: 2 * self._alpha(u).square() * self._rho_drho(u), t)
 
+    def alpha_from_rho(self, rho: Tensor) -> Tensor:
+        """Signal coefficient at the noise-to-signal ratio ``rho``."""
+        return self.alpha(self.t_from_rho(rho))
+
     def sigma_drho(self, t: float, u: float) -> float:
         """Integral of sigma d rho from rho(t) to rho(u), float64.
 
@@ -142,6 +146,10 @@ class VarianceExploding(NoiseLaw):
     def _dlog_alpha(self, t: Tensor) -> Tensor:
         return torch.zeros_like(t)
 
+    def alpha_from_rho(self, rho: Tensor) -> Tensor:
+        """One."""
+        return torch.ones_like(rho)
+
     def sigma_drho(self, t: float, u: float) -> float:
         """Integral of sigma d rho: (sigma(u)^2 - sigma(t)^2) / 2."""
         a, b = self.rho(t), self.rho(u)
@@ -157,6 +165,10 @@ class VariancePreserving(NoiseLaw):
 
     def _dlog_alpha(self, t: Tensor) -> Tensor:
         return -self._rho_drho(t) / (1 + self._rho(t).square())
+
+    def alpha_from_rho(self, rho: Tensor) -> Tensor:
+        """1 / sqrt(1 + rho^2)."""
+        return (1 + rho.square()).rsqrt()
 
     def sigma_drho(self, t: float, u: float) -> float:
         """Integral of sigma d rho: 1/alpha(u) - 1/alpha(t), without cancellation."""

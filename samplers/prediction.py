@@ -19,9 +19,10 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+import torch
 from torch import Tensor
 
-__all__ = ["Kind", "convert", "require_kind", "to_eps"]
+__all__ = ["Kind", "convert", "linear_form", "require_kind", "to_eps"]
 
 Kind = Literal["x0", "eps", "score", "v"]
 
@@ -110,3 +111,59 @@ def convert(
         return -eps / sigma
     x0 = value if source == "x0" else (x - sigma * eps) / alpha
     return x0 if target == "x0" else alpha * eps - sigma * x0
+
+
+def linear_form(
+    source: Kind, target: str, alpha: Tensor, sigma: Tensor, temperature: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Factors (p, q) with target = p x + q source, at noise levels known beforehand.
+
+    Parameters
+    ----------
+    source, target : {"x0", "eps", "score", "v"}
+    alpha, sigma : Tensor
+        Noise levels.
+    temperature : Tensor
+        Multiplier of eps (and of the score) before it is turned into the target.
+
+    Returns
+    -------
+    p, q : Tensor
+        Shape of ``alpha``.
+
+    Raises
+    ------
+    ValueError
+        If a kind is unknown.
+    """
+    require_kind(source)
+    require_kind(target)
+    zero, one = torch.zeros_like(alpha), torch.ones_like(alpha)
+    if source == target and bool((temperature == 1).all()):
+        return zero, one
+    square = alpha * alpha + sigma * sigma
+    eps = {
+        "eps": (zero, one),
+        "x0": (1 / sigma, -alpha / sigma),
+        "score": (zero, -sigma),
+        "v": (sigma / square, alpha / square),
+    }[source]
+    clean = {  # not through eps, whose division by alpha cancels where alpha is small
+        "eps": (1 / alpha, -sigma / alpha),
+        "x0": (zero, one),
+        "score": (1 / alpha, sigma * sigma / alpha),
+        "v": (alpha / square, -sigma / square),
+    }[source]
+    warm = tuple(temperature * e for e in eps)
+    shifted = tuple(
+        c + (1 - temperature) * (sigma / alpha) * e for c, e in zip(clean, eps, strict=True)
+    )
+    if target == "eps":
+        p, q = warm
+    elif target == "score":
+        p, q = (-w / sigma for w in warm)
+    elif target == "x0":
+        p, q = shifted
+    else:
+        p, q = (alpha * w - sigma * c for w, c in zip(warm, shifted, strict=True))
+    return p, q

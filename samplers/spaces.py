@@ -1,13 +1,22 @@
 r"""Where states live: R^n, SO(3), and products of them, behind one interface.
 
 A *point* is a tensor ([..., n], or [..., 3, 3] for a rotation); a *tangent vector* at it is a
-tensor of `tangent_shape` (on SO(3) in the body frame). Beside the geometry every stepper needs
-one operation, the step itself,
+tensor of `tangent_shape` (on SO(3) in the body frame).
 
-    move(x, a, u):   a x + u  on R^n,      R Exp(u)  on SO(3), where a must be 1,
+Steppers work in the *chart* at a base point x, where every space looks like R^n:
 
-because the linear part of a diffusion only rescales R^n. `Product` has the same methods on
-tuples, so that a stepper is written once for any product of spaces.
+    R^n     coordinate of y: y itself;       a x + sum w e is a point
+    SO(3)   coordinate u of R Exp(u): u, so the base is at 0;   a is idle, sum w e is a coordinate
+
+In the chart at R the flow R' = R' hat(omega) is u' = dexp_u^-1 omega(R Exp(u)), an ordinary
+equation in R^3. So a method for R^n, given entries dexp_u^-1 omega in place of omega, keeps its
+order on SO(3), whatever it is: Runge-Kutta, multistep, exponential (Munthe-Kaas [1]_). `reach`,
+`coordinate` and `entry` are all a stepper needs; `Product` gives the geometry on tuples.
+
+References
+----------
+.. [1] H. Munthe-Kaas, "High order Runge-Kutta methods on manifolds", Appl. Numer. Math. 29
+   (1999) 115.
 """
 
 from __future__ import annotations
@@ -59,19 +68,32 @@ class Space(ABC):
         """Parallel transport of ``w`` at ``x`` along the geodesic to ``exp(x, u)``."""
 
     @abstractmethod
-    def pullback(self, u: Tensor, w: Tensor) -> Tensor:
-        """Velocity in the chart y = exp(x, u) at ``x`` of a curve with velocity ``w`` at y.
+    def reach(
+        self, x: Tensor, a: float, weights: Sequence[float], entries: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Chart coordinate and point of a x + sum of weights times entries.
 
-        It is what Runge-Kutta and multistep methods must average on a curved space (dexp^-1).
+        Entries are quantities in the chart at ``x``, see `entry`.
         """
 
     @abstractmethod
-    def move(self, x: Tensor, a: float, u: Tensor) -> Tensor:
-        """One step: rescale by ``a`` (R^n only), then add the tangent vector ``u``."""
+    def coordinate(self, x: Tensor, y: Tensor) -> Tensor:
+        """Coordinate of ``y`` in the chart at ``x``."""
 
     @abstractmethod
-    def velocity(self, x: Tensor, a: float, u: Tensor) -> Tensor:
-        """Tangent vector a x + u of the linear drift ``a`` (R^n only) plus ``u``."""
+    def entry(self, coordinate: Tensor | None, value: Tensor, shift: float) -> Tensor:
+        """Prediction found at a point of the chart, as the chart sees it, + shift * coordinate.
+
+        ``coordinate`` None is the base point, on SO(3) at 0.
+        """
+
+    @abstractmethod
+    def record(self, y: Tensor, value: Tensor, shift: float) -> tuple[Tensor, ...]:
+        """Keep what any later chart needs to have the entry of a prediction at ``y``."""
+
+    @abstractmethod
+    def recall(self, x: Tensor, record: tuple[Tensor, ...], shift: float) -> Tensor:
+        """Entry of a remembered prediction in the chart at ``x``."""
 
 
 @dataclass(frozen=True)
@@ -104,17 +126,32 @@ class Euclidean(Space):
         """Return ``w`` itself."""
         return w
 
-    def pullback(self, u: Tensor, w: Tensor) -> Tensor:
-        """Return ``w`` itself."""
-        return w
+    def reach(
+        self, x: Tensor, a: float, weights: Sequence[float], entries: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Return a x + sum w e, twice: points are their own coordinates."""
+        point = x * a
+        for w, e in zip(weights, entries, strict=True):
+            point.add_(e, alpha=w)
+        return point, point
 
-    def move(self, x: Tensor, a: float, u: Tensor) -> Tensor:
-        """Return a x + u."""
-        return torch.add(u, x, alpha=a)
+    def coordinate(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return ``y`` itself."""
+        return y
 
-    def velocity(self, x: Tensor, a: float, u: Tensor) -> Tensor:
-        """Return a x + u."""
-        return torch.add(u, x, alpha=a)
+    def entry(self, coordinate: Tensor | None, value: Tensor, shift: float) -> Tensor:
+        """Return value + shift * coordinate."""
+        if shift == 0.0 or coordinate is None:
+            return value
+        return torch.add(value, coordinate, alpha=shift)
+
+    def record(self, y: Tensor, value: Tensor, shift: float) -> tuple[Tensor, ...]:
+        """Return the entry, the same in every chart."""
+        return (self.entry(y, value, shift),)
+
+    def recall(self, x: Tensor, record: tuple[Tensor, ...], shift: float) -> Tensor:
+        """Return the entry."""
+        return record[0]
 
 
 @dataclass(frozen=True)
@@ -147,17 +184,34 @@ class SO3(Space):
         """Return Exp(-u/2) w, the Levi-Civita transport of the bi-invariant metric."""
         return (so3.exp(-0.5 * u) @ w.unsqueeze(-1)).squeeze(-1)
 
-    def pullback(self, u: Tensor, w: Tensor) -> Tensor:
-        """Return dexp_u^-1 w."""
-        return so3.dexpinv(u, w)
+    def reach(
+        self, x: Tensor, a: float, weights: Sequence[float], entries: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Return u = sum w e and R Exp(u)."""
+        u = entries[0] * weights[0]
+        for w, e in zip(weights[1:], entries[1:], strict=True):
+            u.add_(e, alpha=w)
+        return u, self.exp(x, u)
 
-    def move(self, x: Tensor, a: float, u: Tensor) -> Tensor:
-        """Return R Exp(u)."""
-        return self.exp(x, u)
+    def coordinate(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return Log(x^T y)."""
+        return self.log(x, y)
 
-    def velocity(self, x: Tensor, a: float, u: Tensor) -> Tensor:
-        """Return ``u`` itself."""
-        return u
+    def entry(self, coordinate: Tensor | None, value: Tensor, shift: float) -> Tensor:
+        """Return dexp_u^-1 value + shift u."""
+        if coordinate is None:
+            return value
+        carried = so3.dexpinv(coordinate, value)
+        return carried if shift == 0.0 else torch.add(carried, coordinate, alpha=shift)
+
+    def record(self, y: Tensor, value: Tensor, shift: float) -> tuple[Tensor, ...]:
+        """Return point and value."""
+        return y, value
+
+    def recall(self, x: Tensor, record: tuple[Tensor, ...], shift: float) -> Tensor:
+        """Return the entry in the chart at ``x``."""
+        y, value = record
+        return self.entry(None if y is x else self.coordinate(x, y), value, shift)
 
 
 @dataclass(frozen=True)
@@ -193,15 +247,3 @@ class Product:
         return tuple(
             s.transport(p, v, z) for s, p, v, z in zip(self.factors, x, u, w, strict=True)
         )
-
-    def pullback(self, u: State, w: State) -> State:
-        """Chart velocity, factor by factor."""
-        return tuple(s.pullback(v, z) for s, v, z in zip(self.factors, u, w, strict=True))
-
-    def move(self, x: State, a: Sequence[float], u: State) -> State:
-        """One step, factor by factor."""
-        return tuple(s.move(p, c, v) for s, p, c, v in zip(self.factors, x, a, u, strict=True))
-
-    def velocity(self, x: State, a: Sequence[float], u: State) -> State:
-        """Linear drift plus tangent vector, factor by factor."""
-        return tuple(s.velocity(p, c, v) for s, p, c, v in zip(self.factors, x, a, u, strict=True))

@@ -1,14 +1,14 @@
 r"""What a stepper is.
 
-A stepper turns predictions at some grid points into one step. It declares its order, its field
-calls per step, the spaces it serves and whether it is deterministic, and gives
+A stepper turns predictions at some times into one step. It declares its order, how often it
+calls the field, the spaces it serves and whether it is deterministic, and gives
 
-- `Stepper.coefficients`: floats of one step of one component, from the law and two nodes;
-- `Stepper.step`: the step, written for a product space; it has no state of its own (what a
-  multistep method must remember travels as ``memory``).
+- `Stepper.prepare`: what each step needs to know, floats computed in float64 for the whole run;
+- `Stepper.step`: the step, pure: it has no state of its own (what a multistep method must
+  remember travels as ``memory``), and never looks at a value of a tensor.
 
-Most one-call methods have the form x' = move(x, a, b eps): `OneCall` implements it and the
-subclass is only its two coefficients.
+Most methods need not write either: one-step methods are a tableau in `samplers.steppers.stages`,
+multistep methods a choice of nodes in `samplers.steppers.multistep`.
 """
 
 from __future__ import annotations
@@ -16,74 +16,104 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any
 
+import torch
+from torch import Tensor
+
+from samplers.component import Component, Nodes
 from samplers.noise import NoiseSource
-from samplers.schedules import NoiseLaw
 from samplers.spaces import Product, State
 
-__all__ = ["BOTH_SPACES", "Coefficients", "Evaluate", "Node", "OneCall", "Plan", "Stepper"]
+__all__ = ["BOTH_SPACES", "Evaluate", "Plan", "Stepper", "Track"]
 
 BOTH_SPACES = frozenset({"euclidean", "rotation"})
 
-Coefficients = tuple[float, ...]
-# (state, k) -> canonical eps = -sigma lambda_t score at grid point k, one per component
-Evaluate = Callable[[State, int], State]
+# (state, t) -> what the field predicts, one tensor per component
+Evaluate = Callable[[State, float], State]
 
 
 @dataclass(frozen=True)
-class Node:
-    """Coefficients of one component at one grid point, in float64.
+class Track:
+    """A component with its step scale, as `Stepper.prepare` sees it."""
 
-    Attributes
-    ----------
-    t, alpha, sigma, rho : float
-    drift : float
-        d log alpha / d log rho.
-    temperature : float
-        lambda_t, see `samplers.integrate`.
-    """
+    component: Component
+    step_scale: float = 1.0
 
-    t: float
-    alpha: float
-    sigma: float
-    rho: float
-    drift: float
-    temperature: float
+    def at(self, t: Tensor) -> Nodes:
+        """Numbers of the component at times ``t``."""
+        return Nodes.at(self.component, t, self.step_scale)
+
+    @property
+    def curved(self) -> bool:
+        """Whether the chart moves with the base point."""
+        return self.component.space.name == "rotation"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
     """Everything about a run that does not depend on the state.
 
     Attributes
     ----------
     times : tuple of float, length N + 1
+        In the order in which they are visited.
     space : Product
-    nodes : tuple, [N + 1][components]
-    steps : tuple, [N][components]
-        What `Stepper.coefficients` gave.
+    nodes : tuple of Nodes, one per component
+        Numbers at the grid points, shape (N + 1,).
+    steps : tuple, length N
+        What `Stepper.prepare` gave; only the stepper reads it.
     """
 
     times: tuple[float, ...]
     space: Product
-    nodes: tuple[tuple[Node, ...], ...]
-    steps: tuple[tuple[Coefficients, ...], ...]
+    nodes: tuple[Nodes, ...]
+    steps: tuple[Any, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Stepper(ABC):
-    """A method; see the module docstring."""
+    """A method; see the module docstring.
 
-    name: ClassVar[str]
-    order: ClassVar[int]
-    calls_per_step: ClassVar[int]
-    spaces: ClassVar[frozenset[str]] = BOTH_SPACES
-    deterministic: ClassVar[bool] = True
+    Attributes
+    ----------
+    name : str
+    order : int
+        Global order of the error at the end of the grid; weak order of a stochastic method.
+    calls_per_step : int
+    start_calls : int
+        Calls that a run makes beyond ``calls_per_step`` each step.
+    spaces : frozenset of str
+        Names of the spaces it serves.
+    deterministic : bool
+    """
+
+    name: str
+    order: int
+    calls_per_step: int = 1
+    start_calls: int = 0
+    spaces: frozenset[str] = BOTH_SPACES
+    deterministic: bool = True
+
+    def calls(self, steps: int) -> int:
+        """Field calls of a run of ``steps`` steps."""
+        return steps * self.calls_per_step + self.start_calls
 
     @abstractmethod
-    def coefficients(self, law: NoiseLaw, here: Node, there: Node) -> Coefficients:
-        """Floats of the step of one component from ``here`` down to ``there``."""
+    def prepare(self, tracks: tuple[Track, ...], times: Tensor) -> tuple[Any, ...]:
+        """One object per step: all that `step` needs to know, as floats.
+
+        Parameters
+        ----------
+        tracks : tuple of Track
+        times : Tensor, shape=(N + 1,)
+            Monotone; decreasing towards the data, increasing towards the noise.
+
+        Raises
+        ------
+        ValueError
+            If the method cannot use these times; the message says why.
+        """
 
     @abstractmethod
     def step(
@@ -92,15 +122,15 @@ class Stepper(ABC):
         plan: Plan,
         k: int,
         state: State,
-        memory: object,
+        memory: Any,
         noise: NoiseSource | None,
-    ) -> tuple[State, object]:
+    ) -> tuple[State, Any]:
         """Advance from grid point k to k + 1.
 
         Parameters
         ----------
-        evaluate : callable (state, k) -> tuple of Tensor
-            Canonical eps at a grid point; each use is one field call.
+        evaluate : callable (state, t) -> tuple of Tensor
+            Predictions of the field; each use is one field call.
         plan : Plan
         k : int
         state : tuple of Tensor
@@ -115,23 +145,7 @@ class Stepper(ABC):
         """
 
 
-@dataclass(frozen=True)
-class OneCall(Stepper):
-    """Methods x' = a x + b eps on R^n and R' = R Exp(b eps) on SO(3)."""
-
-    calls_per_step: ClassVar[int] = 1
-
-    def step(
-        self,
-        evaluate: Evaluate,
-        plan: Plan,
-        k: int,
-        state: State,
-        memory: object,
-        noise: NoiseSource | None,
-    ) -> tuple[State, object]:
-        """Advance by the two coefficients of each component."""
-        steps = plan.steps[k]
-        eps = evaluate(state, k)
-        u = tuple(b * e for (_, b), e in zip(steps, eps, strict=True))
-        return plan.space.move(state, tuple(a for a, _ in steps), u), None
+def floats(x: Tensor) -> list[Any]:
+    """Nested lists of floats of a float64 tensor."""
+    values: list[Any] = x.to(torch.float64).tolist()
+    return values

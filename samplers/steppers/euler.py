@@ -10,24 +10,19 @@ bounded at every noise level; on SO(3) it is geodesic Euler in log tau.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from typing import ClassVar
+from torch import Tensor
 
-from samplers.schedules import NoiseLaw
-from samplers.steppers.base import Coefficients, Node, OneCall
+from samplers.steppers.stages import Moment, RungeKutta
 
-__all__ = ["Euler"]
+__all__ = ["SAMPLERS", "Euler"]
 
 
-@dataclass(frozen=True)
-class Euler(OneCall):
+class Euler(RungeKutta):
     """Explicit Euler in log rho."""
 
-    name: ClassVar[str] = "euler"
-    order: ClassVar[int] = 1
+    def tableau(self, moment: Moment) -> list[list[Tensor | float]]:
+        """One stage."""
+        return [[moment(0, 1.0)]]
 
-    def coefficients(self, law: NoiseLaw, here: Node, there: Node) -> Coefficients:
-        """Return 1 + h d log alpha/ds and h sigma."""
-        h = math.log(there.rho / here.rho)
-        return 1 + h * here.drift, h * here.sigma
+
+SAMPLERS = (Euler(name="euler", order=1, kind="rate"),)

@@ -16,50 +16,20 @@ References
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from typing import ClassVar
+from torch import Tensor
 
-from samplers.noise import NoiseSource
-from samplers.schedules import NoiseLaw
-from samplers.spaces import State
-from samplers.steppers.base import Coefficients, Evaluate, Node, Plan, Stepper
+from samplers.steppers.stages import Moment, RungeKutta
 
-__all__ = ["Heun"]
+__all__ = ["SAMPLERS", "Heun"]
 
 
-@dataclass(frozen=True)
-class Heun(Stepper):
+class Heun(RungeKutta):
     """Trapezoid rule with an Euler predictor, in log rho."""
 
-    name: ClassVar[str] = "heun"
-    order: ClassVar[int] = 2
-    calls_per_step: ClassVar[int] = 2
+    def tableau(self, moment: Moment) -> list[list[Tensor | float]]:
+        """Two stages, c = 0 and 1."""
+        h = moment(0, 1.0)
+        return [[h], [h / 2, h / 2]]
 
-    def coefficients(self, law: NoiseLaw, here: Node, there: Node) -> Coefficients:
-        """Return h times (drift, sigma) at both ends."""
-        h = math.log(there.rho / here.rho)
-        return h * here.drift, h * here.sigma, h * there.drift, h * there.sigma
 
-    def step(
-        self,
-        evaluate: Evaluate,
-        plan: Plan,
-        k: int,
-        state: State,
-        memory: object,
-        noise: NoiseSource | None,
-    ) -> tuple[State, object]:
-        """Advance by predictor and corrector."""
-        space, steps = plan.space, plan.steps[k]
-        drift0, sigma0, drift1, sigma1 = zip(*steps, strict=True)
-
-        def velocity(x: State, node: int, drift: Coefficients, sigma: Coefficients) -> State:
-            eps = evaluate(x, node)
-            return space.velocity(x, drift, tuple(s * e for s, e in zip(sigma, eps, strict=True)))
-
-        first = velocity(state, k, drift0, sigma0)
-        second = velocity(space.exp(state, first), k + 1, drift1, sigma1)
-        second = space.pullback(first, second)
-        mean = tuple(0.5 * (p + q) for p, q in zip(first, second, strict=True))
-        return space.exp(state, mean), None
+SAMPLERS = (Heun(name="heun", order=2, calls_per_step=2, kind="rate", abscissae=(0.0, 1.0)),)

@@ -24,19 +24,21 @@ References
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import ClassVar
+from math import inf
+from typing import Any
+
+import torch
+from torch import Tensor
 
 from samplers.noise import NoiseSource
-from samplers.schedules import NoiseLaw
 from samplers.spaces import State
-from samplers.steppers.base import Coefficients, Evaluate, Node, Plan, Stepper
+from samplers.steppers.base import Evaluate, Plan, Stepper, Track, floats
 
-__all__ = ["SDE"]
+__all__ = ["SAMPLERS", "SDE"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SDE(Stepper):
     """Exponential integrator of the reverse SDE with frozen clean estimate; weak order 1.
 
@@ -51,23 +53,38 @@ class SDE(Stepper):
     churn: float = 1.0
     noise_scale: float = 1.0
 
-    name: ClassVar[str] = "sde"
-    order: ClassVar[int] = 1
-    calls_per_step: ClassVar[int] = 1
-    deterministic: ClassVar[bool] = False
-
     def __post_init__(self) -> None:
         """Check the parameters."""
         for what, value in (("churn", self.churn), ("noise_scale", self.noise_scale)):
-            if not 0 <= value < math.inf:
+            if not 0 <= value < inf:
                 raise ValueError(f"{what} must be 0 or more, got {value}")
 
-    def coefficients(self, law: NoiseLaw, here: Node, there: Node) -> Coefficients:
-        """Return the factors of x, of eps and of the noise."""
-        log_ratio = math.log(there.rho / here.rho)
-        eps = there.alpha * here.rho * math.expm1((1 + self.churn) * log_ratio)
-        spread = math.sqrt(-math.expm1(2 * self.churn * log_ratio))
-        return there.alpha / here.alpha, eps, self.noise_scale * there.sigma * spread
+    def prepare(
+        self, tracks: tuple[Track, ...], times: Tensor
+    ) -> tuple[tuple[float, tuple[tuple[float, float, float], ...]], ...]:
+        """Time, and for every component the factors of x, of the prediction and of the noise.
+
+        Raises
+        ------
+        ValueError
+            If the times increase: a diffusion cannot be run backwards.
+        """
+        if bool((times.diff() > 0).any()):
+            raise ValueError(f"sampler {self.name!r} is stochastic and has no inverse")
+        parts = []
+        for track in tracks:
+            nodes = track.at(times)
+            p, q = (z[:-1] for z in nodes.reading(track.component.predicts, "eps"))
+            alpha, sigma, log_ratio = nodes.alpha[1:], nodes.sigma[1:], nodes.log_rho.diff()
+            rho = nodes.log_rho[:-1].exp()
+            eps = alpha * rho * torch.expm1((1 + self.churn) * log_ratio)
+            spread = (-torch.expm1(2 * self.churn * log_ratio)).clamp(min=0).sqrt()
+            rows = (alpha / nodes.alpha[:-1] + eps * p, eps * q, self.noise_scale * sigma * spread)
+            parts.append([tuple(row) for row in floats(torch.stack(rows, -1))])
+        return tuple(
+            (t, tuple(row))
+            for t, row in zip(floats(times)[:-1], zip(*parts, strict=True), strict=True)
+        )
 
     def step(
         self,
@@ -75,15 +92,24 @@ class SDE(Stepper):
         plan: Plan,
         k: int,
         state: State,
-        memory: object,
+        memory: Any,
         noise: NoiseSource | None,
-    ) -> tuple[State, object]:
+    ) -> tuple[State, Any]:
         """Advance by drift and noise together."""
-        steps = plan.steps[k]
-        eps = evaluate(state, k)
-        u = tuple(b * e for (_, b, _), e in zip(steps, eps, strict=True))
-        if noise is not None and any(c > 0 for _, _, c in steps):
-            normal = tuple(noise.draw(part, k, e) for part, e in enumerate(eps))
-            normal = plan.space.tangent_noise(state, normal)
-            u = tuple(v + c * z for v, (_, _, c), z in zip(u, steps, normal, strict=True))
-        return plan.space.move(state, tuple(a for a, _, _ in steps), u), None
+        t, rows = plan.steps[k]
+        values = evaluate(state, t)
+        noisy = noise is not None and any(c > 0 for _, _, c in rows)
+        result = []
+        for part, (space, x, value) in enumerate(
+            zip(plan.space.factors, state, values, strict=True)
+        ):
+            a, b, c = rows[part]
+            weights, entries = [b], [value]
+            if noise is not None and noisy:
+                weights.append(c)
+                entries.append(space.tangent_noise(x, noise.draw(part, k, value)))
+            result.append(space.reach(x, a, weights, entries)[1])
+        return tuple(result), None
+
+
+SAMPLERS = (SDE(name="sde", order=1, deterministic=False),)

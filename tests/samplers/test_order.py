@@ -38,7 +38,7 @@ def run(name, component, score, start, ends, count, grid="log_snr", **options):
 
     stepper = steppers.make(name)
     (end,) = integrate(field, (start,), times, stepper, (component,), **options)
-    assert calls == stepper.calls_per_step * count
+    assert calls == stepper.calls(count)
     return end
 
 

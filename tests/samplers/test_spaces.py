@@ -25,7 +25,6 @@ def test_exp_undoes_log_and_gives_the_distance(name):
     assert u.shape == space.tangent_shape(x)
     torch.testing.assert_close(space.exp(x, u), y, rtol=0, atol=1e-13)
     torch.testing.assert_close(space.distance(x, y), u.norm(dim=-1), rtol=0, atol=1e-13)
-    torch.testing.assert_close(space.move(x, 1.0, u), y, rtol=0, atol=1e-13)
 
 
 @each
@@ -53,20 +52,34 @@ def test_transport_on_rotations_by_schild_ladder():
 
 
 @each
-def test_pullback_is_the_velocity_in_the_chart(name):
-    """Exp(u + e pullback(u, w)) leaves exp(x, u) with velocity w."""
+def test_an_entry_is_the_velocity_in_the_chart(name):
+    """Exp(u + e entry(u, w)) leaves exp(x, u) with velocity w."""
     space, x, _ = POINTS[name]
     u, w = normal(6, 3, seed=3), normal(6, 3, seed=4)
     e = 1e-6
     y = space.exp(x, u)
-    z = space.exp(x, u + e * space.pullback(u, w))
+    z = space.exp(x, u + e * space.entry(u, w, 0.0))
     torch.testing.assert_close(space.log(y, z) / e, w, rtol=0, atol=1e-5)
 
 
-def test_euclidean_moves_rescale():
-    space, x, y = POINTS["euclidean"]
-    torch.testing.assert_close(space.move(x, 0.3, y), 0.3 * x + y)
-    torch.testing.assert_close(space.velocity(x, 0.3, y), 0.3 * x + y)
+@each
+def test_charts_blend_and_remember(name):
+    """Reach is a x + sum w e (the base at 0 on SO(3)); a record gives its entry in any chart."""
+    space, x, y = POINTS[name]
+    u, w = normal(6, 3, seed=3), normal(6, 3, seed=4)
+    coordinate, point = space.reach(x, 0.3, (0.2, -0.5), (u, w))
+    flat = 0.2 * u - 0.5 * w
+    if name == "euclidean":
+        torch.testing.assert_close(point, 0.3 * x + flat)
+        assert coordinate is point
+    else:
+        torch.testing.assert_close(coordinate, flat)
+        torch.testing.assert_close(point, x @ so3.exp(flat))
+    torch.testing.assert_close(space.coordinate(x, point), coordinate)
+    for base in (x, y):
+        recalled = space.recall(base, space.record(y, w, 0.7), 0.7)
+        at = space.coordinate(base, y)
+        torch.testing.assert_close(recalled, space.entry(at, w, 0.0) + 0.7 * at)
 
 
 def test_product_is_the_factors():
@@ -79,9 +92,6 @@ def test_product_is_the_factors():
         (product.exp(x, u), (a.exp(xa, u[0]), b.exp(xb, u[1]))),
         (product.distance(x, y), (a.distance(xa, ya), b.distance(xb, yb))),
         (product.transport(x, u, w), (w[0], b.transport(xb, u[1], w[1]))),
-        (product.pullback(u, w), (w[0], b.pullback(u[1], w[1]))),
-        (product.move(x, (0.5, 1.0), u), (0.5 * xa + u[0], b.exp(xb, u[1]))),
-        (product.velocity(x, (0.5, 0.0), u), (0.5 * xa + u[0], u[1])),
         (product.tangent_noise(x, w), w),
     ):
         for g, e in zip(got, expected, strict=True):
