@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from proteinweaver.data.store import StructureStore
+from proteinweaver.errors import UserError
 from proteinweaver.nets.critic_graph import PackedChains, pack
 
 __all__ = ["SequenceBatch", "SequenceSource", "add_jitter", "chain_index"]
@@ -103,6 +104,11 @@ class SequenceSource:
     seed : int
     share : mapping of str to float, optional
         How often a backbone comes from each set.
+
+    Raises
+    ------
+    UserError
+        If there is nothing in the split.
     """
 
     def __init__(
@@ -127,10 +133,9 @@ class SequenceSource:
             if len(members):
                 self._pools.append((store, members, store.weights(members)))
                 odds.append(share[name])
-        self._odds = np.array(odds) / sum(odds) if odds else np.zeros(0)
-
-    def __bool__(self) -> bool:
-        return bool(self._pools)
+        if not odds:
+            raise UserError(f"no {split} items to train on; use another set")
+        self._odds = np.array(odds) / sum(odds)
 
     def batch(self, step: int) -> SequenceBatch:
         """Batch number ``step``."""

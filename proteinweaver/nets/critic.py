@@ -66,7 +66,7 @@ class CriticConfig:
     neighbours: int = 20
     trunk_layers: int = 3
     sequence_layers: int = 3
-    branches: int = 4
+    branches: int = 3
     branch_width: int = 64
     branch_layers: int = 2
     dropout: float = 0.05

@@ -13,13 +13,15 @@ import torch
 
 from proteinweaver.data.critic_batches import SequenceSource
 from proteinweaver.data.datamodule import BatchDataModule, Source
+from proteinweaver.data.negative_sets import NegativeSet
+from proteinweaver.data.soundness_batches import SoundnessSource
 from proteinweaver.data.store import StructureStore
 from proteinweaver.errors import UserError
 from proteinweaver.nets import critic as critic_module
 from proteinweaver.nets.critic import Critic
 from proteinweaver.training.checkpoints import CARD
 from proteinweaver.training.critic_config import CriticTrainConfig
-from proteinweaver.training.critic_task import CriticTask, SequenceTask
+from proteinweaver.training.critic_task import CriticTask, SequenceTask, SoundnessTask
 from proteinweaver.training.fit import fit, prepare_folder
 from proteinweaver.training.run import TrainResult
 from proteinweaver.training.schedule import used_budget
@@ -62,11 +64,9 @@ def train_critic(
     checkpoint = out / "last.ckpt"
     start = checkpoint if checkpoint.is_file() else None
     if config.init and start is None:
-        state, _ = critic_state(config.init)
-        try:
-            task.net.load_state_dict(state)
-        except RuntimeError:
-            raise UserError(f"{config.init}: not the network of the config; set model.*") from None
+        _start_from(task, config.init)
+    elif config.head == "soundness" and start is None:
+        raise UserError("the soundness head needs a trained trunk; set init=SEQ/last.ckpt")
     held_out = valid if setup.valid_every else None
     data = BatchDataModule(train, held_out, setup.valid_batches, config.data.workers)
     outcome = fit(config, task, data, start, _compiled(task.net, setup.compile), on_row)
@@ -103,7 +103,20 @@ def critic_state(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, A
     return {k.removeprefix("net."): v for k, v in raw["state_dict"].items()}, raw[CARD]
 
 
-def _sources(config: CriticTrainConfig) -> tuple[Source, Source | None, dict[str, str]]:
+def _start_from(task: CriticTask, path: str) -> None:
+    """Load trunk and sequence head; branches start afresh."""
+    state, _ = critic_state(path)
+    state = {k: v for k, v in state.items() if not k.startswith("branches.")}
+    own = {k for k in task.net.state_dict() if not k.startswith("branches.")}
+    try:
+        task.net.load_state_dict(state, strict=False)
+    except RuntimeError:
+        own = set()
+    if own != set(state):
+        raise UserError(f"{path}: not the network of the config; set model.* to match")
+
+
+def _sources(config: CriticTrainConfig) -> tuple[Source, Source, dict[str, str]]:
     data = config.data
     named = data.folder or os.environ.get("PROTEINWEAVER_DATA", "")
     if not named:
@@ -114,24 +127,31 @@ def _sources(config: CriticTrainConfig) -> tuple[Source, Source | None, dict[str
     stores = {name: StructureStore(folder / f"{name}.npz") for name in ("domains", "chains")}
     hashes = {store.path.name: store.sha256 for store in stores.values()}
 
-    def source(split: str, seed: int) -> SequenceSource:
-        return SequenceSource(
+    def source(split: str, seed: int) -> SequenceSource | SoundnessSource:
+        size, neighbours = data.residues, config.model.neighbours
+        if config.head == "sequence":
+            return SequenceSource(
+                stores, split, size, neighbours, data.max_noise, data.max_length, seed
+            )
+        file = Path(data.negatives) / f"negatives-{split}.npz"
+        without = tuple(name for name in data.without.split(",") if name)
+        return SoundnessSource(
             stores,
+            NegativeSet.read(file),
             split,
-            data.residues,
-            config.model.neighbours,
+            size,
+            neighbours,
+            config.model.branches,
             data.max_noise,
-            data.max_length,
             seed,
+            without,
         )
 
     train, valid = source("train", config.seed), source("valid", _VALID_SEED)
-    if not train:
-        raise UserError(f"{folder}: no training items; use another set")
-    return train, valid or None, hashes
+    return train, valid, hashes
 
 
-_TASKS: dict[str, type[CriticTask]] = {"sequence": SequenceTask}
+_TASKS: dict[str, type[CriticTask]] = {task.head: task for task in (SequenceTask, SoundnessTask)}
 
 
 @contextmanager

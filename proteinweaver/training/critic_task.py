@@ -9,13 +9,14 @@ from torch.nn import functional
 
 from proteinweaver.data.critic_batches import SequenceBatch
 from proteinweaver.data.datamodule import NumberedBatch
+from proteinweaver.data.soundness_batches import SoundnessBatch
 from proteinweaver.errors import UserError
 from proteinweaver.io.typed import plain
 from proteinweaver.nets.critic import AMINO_ACIDS, Critic
 from proteinweaver.training.checkpoints import CARD
 from proteinweaver.training.critic_config import CriticTrainConfig
 
-__all__ = ["CriticTask", "SequenceTask"]
+__all__ = ["CriticTask", "SequenceTask", "SoundnessTask"]
 
 
 class CriticTask(LightningModule):
@@ -131,3 +132,33 @@ class SequenceTask(CriticTask):
             nats = functional.cross_entropy(logits, amino) if smooth else loss
             recovery = (logits.argmax(-1) == amino).float().mean()
         return loss, {"nats": nats, "recovery": recovery}
+
+
+class SoundnessTask(CriticTask):
+    """Soundness branches on a trunk that stays as it is."""
+
+    head = "soundness"
+
+    def trained_parameters(self) -> list[torch.nn.Parameter]:
+        """Those of the branches."""
+        return list(self.net.branches.parameters())
+
+    def losses(self, batch: SoundnessBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Cross-entropy of backbones and of residues, and how often the ensemble is right."""
+        with torch.no_grad():
+            trunk = self.net.eval().trunk(batch.chains)
+        self.net.branches.train(self.training)
+        found = self.net.judge(trunk, batch.chains)
+        chain = functional.binary_cross_entropy_with_logits(
+            found.chain, batch.chain_target.expand_as(found.chain), reduction="none"
+        )
+        residue = functional.binary_cross_entropy_with_logits(
+            found.residue, batch.residue_target.expand_as(found.residue), reduction="none"
+        )
+        by_residue = batch.weight[:, batch.chains.item]
+        chain_loss = (chain * batch.weight).sum() / batch.weight.sum().clamp_min(1.0)
+        residue_loss = (residue * by_residue).sum() / by_residue.sum().clamp_min(1.0)
+        with torch.no_grad():
+            right = ((found.chain.mean(0) > 0) == (batch.chain_target > 0.5)).float().mean()
+            terms = {"chain": chain.mean(), "residue": residue.mean(), "right": right}
+        return chain_loss + residue_loss, terms
