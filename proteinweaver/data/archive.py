@@ -42,13 +42,33 @@ from proteinweaver.errors import UserError
 from proteinweaver.structure.backbone import ATOM_NAMES
 from proteinweaver.structure.residues import NAMES1
 
-__all__ = ["FORMAT", "dataset_info", "write_archive"]
+__all__ = ["FORMAT", "dataset_info", "require_writable", "write_archive"]
 
 FORMAT = "proteinweaver-structures-1"
 
 _SPLITS = ("train", "valid", "test")
 _NEEDED = ("coords", "aatype", "sse", "break_after", "offsets", "ids", "cluster40", "split")
 _LENGTH_EDGES = (0, 60, 100, 150, 200, 300, 500, 1_000_000)
+
+
+def require_writable(path: Path) -> None:
+    """Refuse a set that could not be written, leaving nothing behind.
+
+    Parameters
+    ----------
+    path : Path
+        The npz file that will be written.
+
+    Raises
+    ------
+    UserError
+        If it cannot be.
+    """
+    if path.is_dir():
+        raise UserError(f"cannot write {path}: it is a folder; name a file ending in .npz")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
+        raise UserError(f"cannot write {path}: {folder} takes no files; choose another -o")
 
 
 def write_archive(

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from proteinweaver.data.archive import write_archive
+from proteinweaver.data.archive import require_writable, write_archive
 from proteinweaver.data.clusters import Clustering, cluster_sequences
 from proteinweaver.data.quality import QualityLimits, fault_of
 from proteinweaver.data.split import ChainItem, split_items, without_duplicates
@@ -125,7 +125,8 @@ def build_dataset(
     Raises
     ------
     UserError
-        If an option is out of range, a source is missing, or no chain is left.
+        If an option is out of range, a source is missing, `out` cannot be written (told before
+        any file is read), or no chain is left.
     """
     limits = limits or QualityLimits()
     if not (0.0 <= valid < 1.0 and 0.0 <= test < 1.0 and valid + test < 1.0):
@@ -139,6 +140,7 @@ def build_dataset(
         raise UserError(f"{target}: the name of a structure set ends in .npz")
     listed = [sources] if isinstance(sources, str | Path) else list(sources)
     files = find_structures(listed)
+    require_writable(target)
     errors: list[tuple[str, str]] = []
     refused: Counter[str] = Counter()
     items: list[ChainItem] = []

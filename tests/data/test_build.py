@@ -239,6 +239,15 @@ def test_refusals_leave_nothing_behind(folder, tmp_path):
     assert not out.exists()
 
 
+def test_an_unwritable_target_is_told_before_files_are_read(folder, tmp_path):
+    seen = []
+    (tmp_path / "taken.npz").mkdir()
+    for target in (folder / "notes.txt" / "set.npz", tmp_path / "taken.npz"):
+        with pytest.raises(UserError, match="cannot write"):
+            build_dataset(folder, target, progress=lambda *counts: seen.append(counts))
+    assert not seen
+
+
 def test_info(folder, tmp_path):
     report = build_dataset(folder, tmp_path / "set.npz")
     info = dataset_info(tmp_path / "set.npz")
