@@ -8,14 +8,27 @@ from __future__ import annotations
 
 import dataclasses
 
-from samplers.steppers import ei, euler, expab, heun, sde, unipc
+from samplers.steppers import (
+    adams,
+    cf4,
+    deis,
+    dpmpp,
+    ei,
+    euler,
+    expab,
+    exprk,
+    heun,
+    rk4,
+    sde,
+    unipc,
+)
 from samplers.steppers.base import Stepper
 from samplers.steppers.multistep import Multistep
 from samplers.steppers.sde import SDE
 
 __all__ = ["ALIASES", "STEPPERS", "Stepper", "make"]
 
-_FILES = (euler, heun, ei, expab, unipc, sde)
+_FILES = (euler, heun, rk4, cf4, ei, expab, unipc, exprk, adams, dpmpp, deis, sde)
 
 STEPPERS: dict[str, Stepper] = {s.name: s for file in _FILES for s in file.SAMPLERS}
 ALIASES: dict[str, str] = {

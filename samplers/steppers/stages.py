@@ -36,7 +36,7 @@ from samplers.spaces import State
 from samplers.steppers.base import Evaluate, Plan, Stepper, Track, floats
 from samplers.steppers.weights import growth, integrate_kernel
 
-__all__ = ["Moment", "RungeKutta", "StagePlan", "stage_times"]
+__all__ = ["Moment", "RungeKutta", "StagePlan", "rates", "stage_times"]
 
 Moment = Callable[[int, float], Tensor]  # (power j, abscissa c) -> M_j(c), one number per step
 # factor of x, weights of entries, which entries
@@ -96,6 +96,30 @@ def stage_times(tracks: Sequence[Track], times: Tensor, abscissae: Sequence[floa
     return torch.stack(columns, -1)
 
 
+def rates(
+    track: Track, clocked: Sequence[Track], times: Tensor, at: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Velocity dx/dw = p x + q prediction of one component in the common clock, and step lengths.
+
+    Parameters
+    ----------
+    track : Track
+    clocked : sequence of Track
+        Components that share the clock.
+    times : Tensor, shape=(N + 1,)
+    at : Tensor, shape=(N, stages)
+
+    Returns
+    -------
+    p, q : Tensor, shape=(N, stages)
+    lengths : Tensor, shape=(N,)
+    """
+    nodes = track.at(at)
+    speed = nodes.slope / torch.stack([t.at(at).slope for t in clocked]).mean(0)
+    p, q = nodes.reading(track.component.predicts, "rate")
+    return p * speed, q * speed, _common(clocked, times).diff()
+
+
 @dataclass(frozen=True, kw_only=True)
 class RungeKutta(Stepper):
     """Explicit one-step method in the prediction ``kind``.
@@ -141,11 +165,13 @@ class RungeKutta(Stepper):
         """Rows and shifts of one component, per step, in the common clock of ``clocked``."""
         law, ends = track.component.law, track.at(times)
         origin = _common(clocked, times)[:-1]
-        lengths = _common(clocked, times).diff()
         nodes = track.at(at)
         targets = [*nodes.log_rho[:, 1:].unbind(-1), ends.log_rho[1:]]
         places = (*self.abscissae[1:], 1.0)
         start = ends.log_rho[:-1]
+        p, q, lengths = rates(track, clocked, times, at)
+        if self.kind != "rate":
+            p, q = nodes.reading(track.component.predicts, self.kind)
 
         def moment(power: int, c: float) -> Tensor:
             if self.kind == "rate":
@@ -158,10 +184,6 @@ class RungeKutta(Stepper):
             stop = targets[places.index(c)]
             return integrate_kernel(law, self.kind, start, stop, fraction)[:, 0]
 
-        p, q = nodes.reading(track.component.predicts, self.kind)
-        if self.kind == "rate":  # dx/dw in the common clock
-            speed = nodes.slope / torch.stack([t.at(at).slope for t in clocked]).mean(0)
-            p, q = p * speed, q * speed
         shift = p / q
         tableau = self.tableau(moment)
         rows: list[list[Any]] = []
