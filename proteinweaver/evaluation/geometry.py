@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from proteinweaver.evaluation.hbonds import hydrogen_bonds
 from proteinweaver.evaluation.secondary import helix_handedness, secondary_structure
 from proteinweaver.evaluation.torsions import RAMA_ALLOWED, backbone_torsions, rama_density
+from proteinweaver.structure.polymer import MAX_CA_STEP
 
 __all__ = [
     "CA_CA_TRANS",
@@ -151,7 +152,8 @@ def chain_metrics(coord: ArrayLike, break_after: ArrayLike | None = None) -> Cha
     Parameters
     ----------
     coord : array_like, shape=(L, 4, 3)
-        N, CA, C, O in angstrom, finite.
+        N, CA, C, O in angstrom, finite; or N, C and O all NaN (a model of CA alone), then what
+        needs them is NaN and breaks are CA steps above 4.5 A.
     break_after : array_like, dtype=bool, shape=(L,), optional
         True where the next residue is known not to be bonded (missing residues): links there are
         not judged. Default: nowhere.
@@ -168,7 +170,8 @@ def chain_metrics(coord: ArrayLike, break_after: ArrayLike | None = None) -> Cha
     xyz = np.asarray(coord, dtype=np.float64)
     if xyz.ndim != 3 or xyz.shape[1:] != (4, 3) or not len(xyz):
         raise ValueError(f"coord has shape {xyz.shape}, not (L, 4, 3): N, CA, C, O")
-    if not np.isfinite(xyz).all():
+    ca_only = bool(np.isnan(xyz[:, (0, 2, 3)]).all())
+    if not np.isfinite(xyz[:, 1] if ca_only else xyz).all():
         raise ValueError("coord holds numbers that are not finite")
     length = len(xyz)
     n, ca, c = xyz[:, 0], xyz[:, 1], xyz[:, 2]
@@ -186,13 +189,13 @@ def chain_metrics(coord: ArrayLike, break_after: ArrayLike | None = None) -> Cha
     density = rama_density(phi, psi)
     phi = phi[np.isfinite(phi)]
     sse = secondary_structure(ca, break_after)
-    acceptor = hydrogen_bonds(xyz, break_after)
-    reach = np.abs(np.arange(length) - acceptor)
+    acceptor = np.full(0, -1) if ca_only else hydrogen_bonds(xyz, break_after)
+    reach = np.abs(np.arange(len(acceptor)) - acceptor)
     return ChainMetrics(
         length=length,
-        chain_breaks=int((peptide > 1.8).sum()),
+        chain_breaks=int((ca_step > MAX_CA_STEP if ca_only else peptide > 1.8).sum()),
         ca_ok=_share((ca_step >= CA_CA_TRANS[0]) & (ca_step <= CA_CA_TRANS[1])),
-        cn_ok=_share(np.abs(peptide - PEPTIDE_BOND) <= 0.1),
+        cn_ok=NAN if ca_only else _share(np.abs(peptide - PEPTIDE_BOND) <= 0.1),
         clash_30=float((pairs < 3.0**2).sum() * 100 / length),
         clash_36=float((pairs < 3.6**2).sum() * 100 / length),
         min_ca=float(np.sqrt(pairs.min())) if pairs.size else NAN,
