@@ -13,9 +13,11 @@ import typer
 from proteinweaver.cli.assemble import assemble
 from proteinweaver.cli.data import data
 from proteinweaver.cli.design import design
+from proteinweaver.cli.evaluate import evaluate
 from proteinweaver.cli.generate import generate
 from proteinweaver.cli.info import info
 from proteinweaver.cli.process import prepare_process
+from proteinweaver.cli.sequence import sequence
 from proteinweaver.cli.train import train
 from proteinweaver.errors import UserError
 
@@ -31,7 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _INTERRUPTED = "interrupted; what is finished is kept, the same command goes on"
-_COMMANDS: tuple[Callable[..., None], ...] = (design, generate, assemble, train)
+_COMMANDS: tuple[Callable[..., None], ...] = (design, generate, assemble, sequence, train, evaluate)
 for _command in _COMMANDS:
     app.command()(_command)
 app.add_typer(data, name="data")
