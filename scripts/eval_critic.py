@@ -17,6 +17,7 @@ import json
 import os
 import sys
 from dataclasses import asdict, fields
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -228,7 +229,7 @@ def main() -> None:
     report["reliability"] = []
     edges = np.linspace(0, 1, 11)
     error = 0.0
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges.tolist()):
         inside = (sound >= low) & ((sound < high) | (high == 1))
         if inside.any():
             said = float(np.average(sound[inside], weights=weight[inside]))

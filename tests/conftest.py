@@ -56,3 +56,23 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
         settings = {"denoiser": asdict(config), "process": asdict(ProcessConfig())}
         save_weights(folder, stage, Denoiser(config).state_dict(), settings, {"stage": stage})
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_critic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of a critic that knows nothing, for everything but the quality of its judgement."""
+    from dataclasses import asdict
+
+    import torch
+
+    from proteinweaver.io.weights import save_weights
+    from proteinweaver.nets.critic import Critic, CriticConfig
+
+    folder = tmp_path_factory.mktemp("critic")
+    config = CriticConfig(
+        width=16, neighbours=8, trunk_layers=1, sequence_layers=2, branches=2, branch_width=8
+    )
+    torch.manual_seed(0)
+    settings = {"critic": asdict(config), "calibration": {"slope": 1.0, "threshold": 0.4}}
+    save_weights(folder, "critic", Critic(config).state_dict(), settings, {"stage": "critic"})
+    return folder / "critic.safetensors"

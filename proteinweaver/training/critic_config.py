@@ -57,9 +57,9 @@ class CriticTrainConfig:
 
     Parameters
     ----------
-    head : {"sequence", "soundness"}
-        Train the trunk with the sequence head; or the soundness branches on a trunk that is kept
-        as it is (give `init`).
+    head : {"sequence", "decoder", "soundness"}
+        Train the trunk with the sequence head; or, on a trunk that is kept as it is (give `init`),
+        the sequence head alone, or the soundness branches.
     out : str
         Folder of ``last.ckpt``, ``metrics.jsonl`` and ``train.json``. A run found there is
         resumed.
@@ -79,7 +79,7 @@ class CriticTrainConfig:
     logger : LoggerConfig
     """
 
-    head: Literal["sequence", "soundness"] = "sequence"
+    head: Literal["sequence", "decoder", "soundness"] = "sequence"
     out: str = ""
     init: str = ""
     overwrite: bool = False

@@ -21,7 +21,7 @@ from proteinweaver.nets import critic as critic_module
 from proteinweaver.nets.critic import Critic
 from proteinweaver.training.checkpoints import CARD
 from proteinweaver.training.critic_config import CriticTrainConfig
-from proteinweaver.training.critic_task import CriticTask, SequenceTask, SoundnessTask
+from proteinweaver.training.critic_task import CriticTask, DecoderTask, SequenceTask, SoundnessTask
 from proteinweaver.training.fit import fit, prepare_folder
 from proteinweaver.training.run import TrainResult
 from proteinweaver.training.schedule import used_budget
@@ -65,8 +65,8 @@ def train_critic(
     start = checkpoint if checkpoint.is_file() else None
     if config.init and start is None:
         _start_from(task, config.init)
-    elif config.head == "soundness" and start is None:
-        raise UserError("the soundness head needs a trained trunk; set init=SEQ/last.ckpt")
+    elif config.head != "sequence" and start is None:
+        raise UserError(f"head={config.head} needs a trained trunk; set init=SEQ/last.ckpt")
     held_out = valid if setup.valid_every else None
     data = BatchDataModule(train, held_out, setup.valid_batches, config.data.workers)
     outcome = fit(config, task, data, start, _compiled(task.net, setup.compile), on_row)
@@ -129,7 +129,7 @@ def _sources(config: CriticTrainConfig) -> tuple[Source, Source, dict[str, str]]
 
     def source(split: str, seed: int) -> SequenceSource | SoundnessSource:
         size, neighbours = data.residues, config.model.neighbours
-        if config.head == "sequence":
+        if config.head != "soundness":
             return SequenceSource(
                 stores, split, size, neighbours, data.max_noise, data.max_length, seed
             )
@@ -151,7 +151,9 @@ def _sources(config: CriticTrainConfig) -> tuple[Source, Source, dict[str, str]]
     return train, valid, hashes
 
 
-_TASKS: dict[str, type[CriticTask]] = {task.head: task for task in (SequenceTask, SoundnessTask)}
+_TASKS: dict[str, type[CriticTask]] = {
+    task.head: task for task in (SequenceTask, DecoderTask, SoundnessTask)
+}
 
 
 @contextmanager

@@ -12,11 +12,12 @@ from proteinweaver.data.datamodule import NumberedBatch
 from proteinweaver.data.soundness_batches import SoundnessBatch
 from proteinweaver.errors import UserError
 from proteinweaver.io.typed import plain
-from proteinweaver.nets.critic import AMINO_ACIDS, Critic
+from proteinweaver.nets.critic import AMINO_ACIDS, Critic, Trunk
+from proteinweaver.nets.critic_graph import PackedChains
 from proteinweaver.training.checkpoints import CARD
 from proteinweaver.training.critic_config import CriticTrainConfig
 
-__all__ = ["CriticTask", "SequenceTask", "SoundnessTask"]
+__all__ = ["CriticTask", "DecoderTask", "SequenceTask", "SoundnessTask"]
 
 
 class CriticTask(LightningModule):
@@ -120,9 +121,13 @@ class SequenceTask(CriticTask):
         branches = {id(p) for p in self.net.branches.parameters()}
         return [p for p in self.net.parameters() if id(p) not in branches]
 
+    def trunk(self, chains: PackedChains) -> Trunk:
+        """Run the trunk."""
+        return self.net.trunk(chains)
+
     def losses(self, batch: SequenceBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Cross-entropy (smoothed for the gradient, plain for the log) and recovery."""
-        trunk = self.net.trunk(batch.chains)
+        trunk = self.trunk(batch.chains)
         logits = self.net.sequence_logits(trunk, batch.chains, batch.amino, batch.rank)
         known = batch.amino < AMINO_ACIDS
         logits, amino = logits[known], batch.amino[known]
@@ -132,6 +137,23 @@ class SequenceTask(CriticTask):
             nats = functional.cross_entropy(logits, amino) if smooth else loss
             recovery = (logits.argmax(-1) == amino).float().mean()
         return loss, {"nats": nats, "recovery": recovery}
+
+
+class DecoderTask(SequenceTask):
+    """Sequence head alone, on a trunk that stays as it is: another leg beside a soundness head."""
+
+    head = "decoder"
+
+    def trained_parameters(self) -> list[torch.nn.Parameter]:
+        """Those of the sequence head."""
+        return [*self.net.sequence_layers.parameters(), *self.net.sequence_out.parameters()]
+
+    def trunk(self, chains: PackedChains) -> Trunk:
+        """Run the trunk, without a gradient."""
+        with torch.no_grad():
+            found = self.net.eval().trunk(chains)
+        self.net.sequence_layers.train(self.training)
+        return found
 
 
 class SoundnessTask(CriticTask):
