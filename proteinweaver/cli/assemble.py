@@ -10,20 +10,31 @@ from proteinweaver.generation.config import AssembleConfig
 
 
 def assemble(
-    words: options.Words = None,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SPEC] [KEY=VALUE]...", show_default=False),
+    ] = None,
     out: options.Out = None,
     domain: Annotated[
         list[str] | None,
         typer.Option(
             "--domain",
-            metavar="FILE[:SELECTION]",
+            metavar="[NAME=]FILE[:SELECTION]|FOLDER|LENGTH",
             help="A domain, such as a.pdb:A10-120; repeat, N- to C-terminal.",
         ),
     ] = None,
+    contig: Annotated[
+        str | None,
+        typer.Option("--contig", help="Domains and linkers of --file: A10-120/15/B5-90."),
+    ] = None,
+    file: Annotated[str | None, typer.Option("--file", help="Structure file of --contig.")] = None,
     linker: options.Linker = None,
     order: options.Order = None,
     length: Annotated[
-        int | None, typer.Option("--length", help="Residues of the whole chain; linkers adapt.")
+        int | None,
+        typer.Option(
+            "--total-length", "--length", help="Residues of the whole chain; linkers adapt."
+        ),
     ] = None,
     mode: Annotated[
         str | None,
@@ -34,6 +45,28 @@ def assemble(
             show_default="adapt",
         ),
     ] = None,
+    contacts: Annotated[
+        list[str] | None,
+        typer.Option("--contacts", metavar="'A:1-9 B:5-8 MAX'", help="Residues to come close."),
+    ] = None,
+    apart: Annotated[
+        list[str] | None,
+        typer.Option("--apart", metavar="'A B MIN'", help="Residues to stay away."),
+    ] = None,
+    keep_pose: Annotated[
+        str | None,
+        typer.Option("--keep-pose", metavar="NAME,NAME", help="Domains that stay as in the file."),
+    ] = None,
+    context: Annotated[
+        str | None, typer.Option("--context", metavar="FILE", help="Atoms to keep clear of.")
+    ] = None,
+    pass_budget: Annotated[
+        str | None,
+        typer.Option("--pass-budget", metavar="P/T", help="Until P pass or T were tried."),
+    ] = None,
+    graft: Annotated[
+        bool, typer.Option("--graft", help="Write side chains and ligands of rigid domains too.")
+    ] = False,
     n: options.Count = None,
     name: options.Name = None,
     seed: options.Seed = None,
@@ -54,17 +87,33 @@ def assemble(
     dry_run: options.DryRun = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Assemble given domains into one chain.
+    """Assemble domains into one chain.
 
-    Poses and linkers are sought; the residues of the domains keep their names.
+    Poses and linkers are sought; the residues of given domains keep their names. SPEC is a YAML or
+    JSON file of named jobs with the same fields.
     """
-    _, overrides = options.split_words(words)
-    flags = {
+    spec, overrides = options.split_words(words, "spec file")
+    of_jobs = {
         "domain": domain,
+        "contig": contig,
+        "file": file,
         "linker": linker,
         "order": order,
         "length": length,
         "mode": mode,
+        "contacts": contacts,
+        "apart": apart,
+        "keep_pose": keep_pose.split(",") if keep_pose else None,
+        "context": context,
+        "pass_budget": pass_budget,
+    }
+    if spec:
+        named = {f"--{key.replace('_', '-')}": value for key, value in of_jobs.items()}
+        options.refuse_with_spec({**named, "-n": n, "--name": name})
+    flags = {
+        "spec": spec or None,
+        **of_jobs,
+        "graft": graft or None,
         **options.run_flags(locals()),
         **options.sampler_flags(("assembler_sampler",), locals()),
     }

@@ -59,7 +59,7 @@ def _plan_line(plan: "DesignPlan") -> str:
     parts = [
         f"linker {len(segment)}"
         if segment.source < 0
-        else f"{plan.job.sources[segment.source].name} {len(segment)}"
+        else f"{plan.sources[segment.source].name} {len(segment)}"
         for segment in plan.segments
     ]
     return f"{plan.name}: {plan.length} residues = {' + '.join(parts)}"

@@ -64,11 +64,11 @@ Format = Annotated[
 ]
 Linker = Annotated[
     list[str] | None,
-    typer.Option("--linker", metavar="N|N-M", help="Linker length; once, or once a junction."),
+    typer.Option("--linker", metavar="N|N-M[:SS]", help="Linker length; once, or per junction."),
 ]
 Order = Annotated[
     str | None,
-    typer.Option("--order", help="fixed, any, or places like 2,1,3.", show_default="fixed"),
+    typer.Option("--order", help="fixed, free, all, or places like 2,1,3.", show_default="fixed"),
 ]
 Traj = Annotated[bool, typer.Option("--traj", help="Write trajectories, noise first.")]
 Gly = Annotated[bool, typer.Option("--gly", help="Name all residues GLY.")]

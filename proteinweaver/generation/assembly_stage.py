@@ -5,6 +5,7 @@ What it returns for a rigid domain is a pose: the given atoms are laid onto it e
 closing step moves each such domain as one body.
 """
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -13,22 +14,27 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from proteinweaver.diffusion.wishes import Bound, Wishes
+from proteinweaver.evaluation.assembly import linker_span
 from proteinweaver.evaluation.superposition import move, rmsd, superpose
 from proteinweaver.generation.batching import groups
+from proteinweaver.generation.closing import close_chain
 from proteinweaver.generation.condition import Piece, condition_for, stack_conditions
-from proteinweaver.generation.domain_stage import finite_rows, trajectory_of
+from proteinweaver.generation.domain_stage import trajectory_of
 from proteinweaver.generation.model import LoadedModel
 from proteinweaver.generation.results import Trajectory
-from proteinweaver.generation.sampling import Sampling, sample_backbones
+from proteinweaver.generation.sampling import Sampling, Start, sample_backbones
 from proteinweaver.io.spec import Mode
 from proteinweaver.nets.condition import Condition
-from proteinweaver.structure.closure import close_backbone
+from proteinweaver.structure.frames import frames_from_coord
 from samplers.noise import NoiseKey
 
 __all__ = ["Assembly", "AssemblyRequest", "Inside", "assemble_domains"]
 
 #: Residues that a break inside a domain is taken to span where the numbering does not tell.
 _UNKNOWN_GAP = 8
+#: Share of a linker's greatest span that wishes may stretch it to: a taut one does not close.
+_EASE = 0.85
 
 
 @dataclass(frozen=True)
@@ -45,12 +51,15 @@ class Inside:
         How far the inside may change.
     gap_after : tuple of (int, int)
         Breaks: position in the domain and number of missing residues.
+    group : int, optional
+        Domains of one group start from their relative pose; rigid ones of a group keep it exactly.
     """
 
     start: int
     coord: NDArray[np.float32]
     mode: Mode = "rigid"
     gap_after: tuple[tuple[int, int], ...] = ()
+    group: int | None = None
 
     @property
     def stop(self) -> int:
@@ -70,11 +79,32 @@ class AssemblyRequest:
         The domains, not overlapping.
     key : NoiseKey
         Address of its noise.
+    ss : str, optional
+        Secondary structure asked for, one of ``?HEL`` per residue.
+    elements : tuple of Inside, optional
+        Ideal helices and strands of linkers, kept rigid.
+    bounds : tuple of Bound, optional
+        Distances asked for.
+    obstacle : ndarray, shape=(M, 3), optional
+        Atoms to be kept clear of, in the coordinates of the domain ``anchor`` as given.
+    anchor : int
+        Position in `insides`.
+    start : ndarray, dtype=float32, shape=(length, 4, 3), optional
+        A chain to vary: sampling starts from it with the noise of time ``start_t``.
+    start_t : float
+        1 starts from nothing but noise.
     """
 
     length: int
     insides: tuple[Inside, ...]
     key: NoiseKey
+    ss: str = ""
+    elements: tuple[Inside, ...] = ()
+    bounds: tuple[Bound, ...] = ()
+    obstacle: NDArray[np.float32] | None = None
+    anchor: int = -1
+    start: NDArray[np.float32] | None = None
+    start_t: float = 1.0
 
     @property
     def bonded(self) -> NDArray[np.bool_]:
@@ -87,23 +117,65 @@ class AssemblyRequest:
 
     @property
     def rigid(self) -> NDArray[np.int64]:
-        """Number of the rigid domain of every residue, -1 for none."""
+        """Number of the rigid body of every residue, -1 for none."""
         number = np.full(self.length, -1, dtype=np.int64)
-        for k, inside in enumerate(self.insides):
-            if inside.mode == "rigid":
+        for k, members in enumerate(self.bodies()):
+            for inside in members:
                 number[inside.start : inside.stop] = k
         return number
 
+    @property
+    def domain(self) -> NDArray[np.int64]:
+        """0 in linkers, 1..k in domains."""
+        label = np.zeros(self.length, dtype=np.int64)
+        for k, inside in enumerate(self.insides, start=1):
+            label[inside.start : inside.stop] = k
+        return label
+
+    def bodies(self) -> list[list[Inside]]:
+        """List the rigid domains and elements, those of one group together."""
+        found: dict[tuple[str, int], list[Inside]] = {}
+        for k, inside in enumerate((*self.insides, *self.elements)):
+            if inside.mode == "rigid":
+                name = ("alone", k) if inside.group is None else ("group", inside.group)
+                found.setdefault(name, []).append(inside)
+        return list(found.values())
+
     def condition(self) -> Condition:
         """Return what the assembler is told, shapes (1, length, ...)."""
-        pieces = [Piece(inside.start, inside.coord, inside.mode) for inside in self.insides]
-        condition = condition_for(self.length, pieces)
+        pieces = [
+            Piece(inside.start, inside.coord, inside.mode, inside.group)
+            for inside in (*self.insides, *self.elements)
+        ]
+        condition = condition_for(self.length, pieces, self.ss or None)
         jump = torch.zeros(self.length, dtype=torch.int64)
         for inside in self.insides:
             for position, missing in inside.gap_after:
                 if inside.start + position + 1 < self.length:
                     jump[inside.start + position + 1] = missing if missing > 0 else _UNKNOWN_GAP
         return replace(condition, index=condition.index + jump.cumsum(0))
+
+    def wishes(self, condition: Condition) -> Wishes:
+        """Return what guides the sampling; empty where nothing is asked for."""
+        if not self.bounds and self.obstacle is None:
+            return Wishes()
+        piece = condition.piece[0]
+        known = (piece >= 0).nonzero()[:, 0].tolist()
+        tethers = [
+            Bound(torch.tensor([i]), torch.tensor([j]), 0.0, _reach(j - i - 1))
+            for i, j in itertools.pairwise(known)
+            if piece[i] != piece[j]
+        ]
+        obstacle = None if self.obstacle is None else torch.as_tensor(self.obstacle)
+        anchor = int(piece[self.insides[self.anchor].start]) if obstacle is not None else -1
+        return Wishes((*self.bounds, *tethers), obstacle, anchor)
+
+    def beginning(self) -> Start | None:
+        """Return the chain to start from, shapes (1, length, ...)."""
+        if self.start is None:
+            return None
+        rot, trans = frames_from_coord(torch.as_tensor(self.start))
+        return Start(rot[None], (trans - trans.mean(0))[None], self.start_t)
 
 
 @dataclass(frozen=True)
@@ -166,23 +238,31 @@ def assemble_domains(
         In the order of the requests. Coordinates that are not finite mark a failed sample.
     """
     chains: dict[int, Assembly] = {}
-    for batch in groups([request.length for request in requests], batch_size, model.device):
+    alone = any(request.start is not None for request in requests)
+    grouping = "cpu" if alone else model.device  # a start belongs to one chain
+    for batch in groups([request.length for request in requests], batch_size, grouping):
         chosen = [requests[k] for k in batch]
-        condition = stack_conditions([request.condition() for request in chosen])
+        conditions = [request.condition() for request in chosen]
+        condition = stack_conditions(conditions)
+        wishes = [r.wishes(c) for r, c in zip(chosen, conditions, strict=True)]
         drawn = sample_backbones(
             model,
             condition.to(model.device),
             [request.key for request in chosen],
             sampling,
+            wishes=wishes if any(wishes) else (),
+            start=chosen[0].beginning(),
             trajectory=trajectory,
         )
         start = time.perf_counter()
         coord = drawn.coord.clone()
         for row, request in enumerate(chosen):
             _lay_rigid(coord[row], request)
-        sound = finite_rows(coord, condition.mask)
-        if close and bool(sound.any()):
-            coord[sound] = _close(coord, condition, chosen, sound)
+            own = coord[row, : request.length]
+            if close and bool(own.isfinite().all()):
+                coord[row, : request.length] = close_chain(
+                    own, request.rigid, request.bonded, request.domain, request.bounds
+                )
         seconds = drawn.seconds + time.perf_counter() - start
         for row, (k, request) in enumerate(zip(batch, chosen, strict=True)):
             final = coord[row, : request.length].numpy().copy()
@@ -198,34 +278,23 @@ def assemble_domains(
     return [chains[k] for k in range(len(requests))]
 
 
+def _reach(residues: int) -> float:
+    """CA distance that a linker spans without being taut, in angstrom."""
+    high = linker_span(residues)[1]
+    return _EASE * high if residues else high
+
+
 def _lay_rigid(coord: torch.Tensor, request: AssemblyRequest) -> None:
-    """Replace the atoms of rigid domains by the given ones, superposed on N, CA and C."""
-    for inside in request.insides:
-        rows = slice(inside.start, inside.stop)
+    """Replace the atoms of rigid bodies by the given ones, superposed on N, CA and C."""
+    for members in request.bodies():
+        rows = np.concatenate([np.arange(inside.start, inside.stop) for inside in members])
+        given = np.concatenate([inside.coord for inside in members])
         target = coord[rows, :3].reshape(-1, 3).numpy()
-        if inside.mode != "rigid" or not np.isfinite(target).all():
+        if not np.isfinite(target).all():
             continue
-        rot, trans = superpose(inside.coord[:, :3].reshape(-1, 3), target)
-        laid = move(inside.coord.reshape(-1, 3), rot, trans).reshape(-1, 4, 3)
+        rot, trans = superpose(given[:, :3].reshape(-1, 3), target)
+        laid = move(given.reshape(-1, 3), rot, trans).reshape(-1, 4, 3)
         coord[rows] = torch.as_tensor(laid, dtype=coord.dtype)
-
-
-def _close(
-    coord: torch.Tensor,
-    condition: Condition,
-    requests: Sequence[AssemblyRequest],
-    sound: torch.Tensor,
-) -> torch.Tensor:
-    """Close the sound items of a batch."""
-    shape = condition.mask.shape
-    piece = torch.full(shape, -1)
-    bonded = torch.ones(shape, dtype=torch.bool)
-    for row, request in enumerate(requests):
-        piece[row, : request.length] = torch.as_tensor(request.rigid)
-        bonded[row, : request.length] = torch.as_tensor(request.bonded)
-    return close_backbone(
-        coord[sound], condition.mask[sound], piece[sound], bonded=bonded[sound]
-    ).coord
 
 
 def _drift(coord: NDArray[np.float32], inside: Inside) -> float:

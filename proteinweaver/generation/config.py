@@ -11,7 +11,8 @@ from typing import Literal
 
 from proteinweaver.errors import UserError
 from proteinweaver.io.run_folder import Shard
-from proteinweaver.io.spec import DomainSpec, Fold, JobSpec, Mode, read_spec
+from proteinweaver.io.spec import DomainSpec, Fold, JobSpec, Mode, domain_of_text, read_spec
+from proteinweaver.io.wishes import ApartSpec, ContactSpec, PassBudget
 
 __all__ = [
     "AssembleConfig",
@@ -115,6 +116,8 @@ class RunConfig:
         Start afresh where the folder holds an earlier run.
     close : bool
         Close peptide bonds and remove clashes after sampling.
+    graft : bool
+        Also write every design with the side chains and ligands of its given, rigid domains.
     """
 
     out: str = ""
@@ -131,6 +134,7 @@ class RunConfig:
     shard: str = "1/1"
     overwrite: bool = False
     close: bool = True
+    graft: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what no file or model is needed to refuse."""
@@ -190,35 +194,64 @@ class GenerateConfig(RunConfig):
 
 @dataclass(frozen=True)
 class AssembleConfig(RunConfig):
-    """Stage 2 alone: given domains into one chain.
+    """Domains into one chain.
 
     Parameters
     ----------
+    spec : str
+        Specification file with named jobs; instead of the fields from `domain` to `pass_budget`.
     domain : tuple of str
-        ``"file"``, ``"file:A"`` or ``"file:A10-120"``, N- to C-terminal.
+        ``[NAME=]FILE[:SELECTION]``, ``[NAME=]FOLDER`` (a library to draw from) or
+        ``[NAME=]LENGTH`` (a domain to generate), N- to C-terminal.
+    contig, file : str
+        Domains and linkers in one line, and the file its chains are in; instead of `domain`.
     linker : tuple of str
-        Lengths or ranges: one for all junctions or one each; empty for the default.
+        Lengths or ranges, with a secondary structure behind a colon (``"12:H"``): one for all
+        junctions or one each; empty for the default.
     order : str
-        ``"fixed"``, ``"any"`` or positions such as ``"2,1"``.
-    length : int, optional
+        ``"fixed"``, ``"free"``, ``"all"``, or names or numbers such as ``"2,1"``.
+    length, total_length : int, optional
         Residues of the whole chain; linkers share what the domains leave.
     mode : {"rigid", "adapt", "free"}
         How far the inside of the domains may change.
-    assembler_sampler : SamplerConfig
-        How the assembly is sampled.
+    contacts, apart, keep_pose, context, pass_budget
+        Wishes; see `proteinweaver.io.spec.JobSpec`.
+    loop_tilt : float
+        Makes loops of drawn blueprints of generated domains shorter; 0 is native.
+    domain_sampler, assembler_sampler : SamplerConfig
+        How domains and assembly are sampled.
+    domain_candidates : int
+        Domains drawn for every generated one that is kept.
     """
 
+    spec: str = ""
     domain: tuple[str, ...] = ()
+    contig: str = ""
+    file: str = ""
     linker: tuple[str | int, ...] = ()
     order: str = "fixed"
     length: int | None = None
+    total_length: int | None = None
     mode: Mode = "adapt"
+    contacts: tuple[ContactSpec | str, ...] = ()
+    apart: tuple[ApartSpec | str, ...] = ()
+    keep_pose: tuple[str | int, ...] = ()
+    context: str = ""
+    pass_budget: PassBudget | str | None = None
+    loop_tilt: float = 0.1
+    domain_sampler: SamplerConfig = field(default_factory=domain_sampler)
     assembler_sampler: SamplerConfig = field(default_factory=assembler_sampler)
+    domain_candidates: int = 1
 
     def __post_init__(self) -> None:
         """Refuse requests that are no assembly."""
         super().__post_init__()
-        if len(self.domain) < 2:
+        _check_candidates(self.domain_candidates)
+        if self.spec:
+            return
+        if self.contig and self.domain:
+            raise UserError("--contig holds the domains; drop --domain (or drop --contig)")
+        if len(self.domain) < 2 and not self.contig:
             raise UserError(
                 f"assemble needs at least two domains, got {len(self.domain)};"
                 " repeat --domain FILE[:SELECTION]"
@@ -226,18 +259,29 @@ class AssembleConfig(RunConfig):
         self.jobs()
 
     def jobs(self) -> tuple[JobSpec, ...]:
-        """Return the one job of this request."""
-        domains = tuple(DomainSpec(file=text, mode=self.mode) for text in self.domain)
-        stems = "+".join(_label(domain) for domain in domains)
+        """Return the job of the flags, or those of the spec."""
+        if self.spec:
+            return read_spec(self.spec)
+        domains = tuple(domain_of_text(text, self.mode) for text in self.domain)
+        stems = "+".join(_label(domain) for domain in domains) or "contig"
         return (
             JobSpec(
                 name=self.name or stems,
                 length=self.length,
-                domains=domains,
+                total_length=self.total_length,
+                domains=domains or 2,
                 linkers=self.linker,
                 order=self.order,
                 n=self.n,
                 seed=self.seed,
+                contacts=self.contacts,
+                apart=self.apart,
+                keep_pose=self.keep_pose,
+                context=self.context,
+                pass_budget=self.pass_budget,
+                contig=self.contig,
+                file=self.file,
+                mode=self.mode,
             ),
         )
 
@@ -313,7 +357,9 @@ def _check_candidates(count: int) -> None:
 
 
 def _label(domain: DomainSpec) -> str:
-    """Name of a given domain for file names: stem and selection, letters kept that are safe."""
-    name, _, selection = Path(domain.file).name.partition(":")
+    """Name of a domain for file names: stem and selection, letters kept that are safe."""
+    if domain.length:
+        return f"new{domain.length}"
+    name, _, selection = Path(domain.file or domain.library).name.partition(":")
     stem = name.split(".")[0] + selection
     return "".join(c if c.isalnum() or c in "_-" else "-" for c in stem) or "domain"

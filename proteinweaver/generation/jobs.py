@@ -6,12 +6,15 @@ noise keyed by (seed, job, index), so that a plan depends on nothing else in the
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from proteinweaver.domains.blueprint import parse_blueprint
+from proteinweaver.domains.library import DomainLibrary
 from proteinweaver.domains.plan import DEFAULT_LINKER, split_length
 from proteinweaver.errors import UserError
 from proteinweaver.generation.config import RunConfig
@@ -48,6 +51,14 @@ class Source:
         Where a given domain was read, and the hash of that file.
     notes : tuple of str
         What the reader decided.
+    label : str
+        What wishes call it: its name in the request, else its number.
+    group : int, optional
+        Domains of one group start from their relative pose.
+    kept : bool
+        Whether its pose relative to the other kept domains stays exactly.
+    library : DomainLibrary, optional
+        Where every design draws its domain from; `backbone` is None until it has.
     """
 
     backbone: Backbone | None
@@ -59,6 +70,24 @@ class Source:
     file: str = ""
     sha256: str = ""
     notes: tuple[str, ...] = ()
+    label: str = ""
+    group: int | None = None
+    kept: bool = False
+    library: DomainLibrary | None = None
+
+    @property
+    def generated(self) -> bool:
+        """Whether it is to be generated."""
+        return self.backbone is None and self.library is None
+
+    def drawn(self, seed: int) -> "Source":
+        """Return the source with its domain: itself, or one drawn from its library."""
+        if self.library is None:
+            return self
+        backbone = self.library.draw(seed)
+        _check_given(backbone, str(self.library.folder / backbone.name))
+        file = f"{self.library.folder}/{backbone.name}"
+        return replace(self, backbone=backbone, length=len(backbone), file=file, library=None)
 
 
 @dataclass(frozen=True)
@@ -73,17 +102,25 @@ class Job:
         Seed of its noise.
     sources : tuple of Source
         The domains, in the order of the request.
+    start : ndarray, dtype=float32, shape=(L, 4, 3), optional
+        A chain to vary instead of starting from noise.
+    start_t : float
+        Time of the noise added to it.
     """
 
     spec: JobSpec
     seed: int
     sources: tuple[Source, ...]
+    start: NDArray[np.float32] | None = None
+    start_t: float = 1.0
 
     @property
     def identity(self) -> dict[str, Any]:
         """Everything that decides what its designs are; the number of designs does not."""
         request = {key: value for key, value in plain(self.spec).items() if key not in _FREE}
         files = [source.sha256 for source in self.sources]
+        if self.spec.context:
+            request["context"] = _digest(split_spec(self.spec.context).path)
         return {**request, "seed": self.seed, "domains": _without_paths(self.spec), "files": files}
 
 
@@ -120,11 +157,17 @@ class DesignPlan:
         Number of the design in its job, from 0.
     segments : tuple of Segment
         Domains and linkers along the chain, covering it.
+    sources : tuple of Source
+        The domains, in the order of the request; those of libraries drawn.
+    ss : str
+        Secondary structure asked of linkers, one of ``?HEL`` per residue; ``?`` in domains.
     """
 
     job: Job
     index: int
     segments: tuple[Segment, ...]
+    sources: tuple[Source, ...]
+    ss: str = ""
 
     @property
     def name(self) -> str:
@@ -162,7 +205,7 @@ def resolve_jobs(config: RunConfig) -> tuple[Job, ...]:
     jobs = []
     for spec in config.jobs():
         seed = config.seed if spec.seed is None else spec.seed
-        sources = tuple(_source(domain, k) for k, domain in enumerate(spec.domain_specs))
+        sources = tuple(_source(spec, k) for k in range(spec.domain_count))
         job = Job(spec, seed, sources)
         plan_design(job, 0)
         jobs.append(job)
@@ -190,57 +233,93 @@ def plan_design(job: Job, index: int) -> DesignPlan:
     """
     rng = np.random.default_rng(derive_seed(job.seed, job.spec.name, index, "plan"))
     count = len(job.sources)
-    order = job.spec.order_positions() or tuple(int(k) for k in rng.permutation(count))
-    lengths = [job.sources[k].length for k in order]
-    domains, linkers = split_length(
-        job.spec.length, lengths, job.spec.linker_bounds(DEFAULT_LINKER), rng
+    order = job.spec.order_positions(index) or tuple(int(k) for k in rng.permutation(count))
+    sources = tuple(
+        source.drawn(derive_seed(job.seed, job.spec.name, index, f"library{k + 1}"))
+        for k, source in enumerate(job.sources)
     )
-    segments, start = [], 0
+    specs = job.spec.linker_specs(DEFAULT_LINKER)
+    domains, linkers = split_length(
+        job.spec.length, [sources[k].length for k in order], [one.bounds for one in specs], rng
+    )
+    segments, start, ss = [], 0, ""
     for place, source in enumerate(order):
         segments.append(Segment(start, start + domains[place], source))
         start += domains[place]
+        ss += "?" * domains[place]
         if place < count - 1 and linkers[place]:
             segments.append(Segment(start, start + linkers[place], -1))
             start += linkers[place]
-    return DesignPlan(job, index, tuple(segments))
+            ss += specs[place].ss_string(linkers[place])
+    return DesignPlan(job, index, tuple(segments), sources, ss)
 
 
 #: Fields of a job that do not decide what a design is.
-_FREE = {"n", "seed", "domains"}
+_FREE = {"n", "seed", "domains", "pass_budget", "total_length"}
 
 
 def _without_paths(spec: JobSpec) -> list[dict[str, Any]]:
     """Domains of a job with file contents told apart by hash, not by place."""
     return [
-        {key: value for key, value in plain(domain).items() if key not in {"file"}}
+        {key: value for key, value in plain(domain).items() if key not in {"file", "library"}}
         for domain in spec.domain_specs
     ]
 
 
-def _source(domain: DomainSpec, k: int) -> Source:
-    """Read a given domain, or describe one to generate."""
+def _source(spec: JobSpec, k: int) -> Source:
+    """Read a given domain, list a library, or describe a domain to generate."""
+    domain = spec.domain_specs[k]
+    label = domain.name or str(k + 1)
+    kept = k in {spec.position_of(str(name), "keep_pose") for name in spec.keep_pose}
+    if domain.library:
+        return _library(domain, label)
     if not domain.file:
-        return _generated(domain, domain.name or f"domain{k + 1}")
+        return replace(_generated(domain, domain.name or f"domain{k + 1}"), label=label)
     notes: list[str] = []
     backbone = read_backbone(domain.source, single_chain=True, notes=notes)
-    if len(backbone) < MIN_GIVEN:
-        raise UserError(
-            f"{domain.source}: {len(backbone)} residues are no domain; select {MIN_GIVEN} or more"
-        )
-    if not backbone.is_finite:
-        raise UserError(f"{domain.source}: some coordinates are not numbers; mend the file")
+    _check_given(backbone, domain.source)
     path = split_spec(domain.source).path
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
     name = domain.name or domain.source.rpartition("/")[2]
     return Source(
         backbone,
         len(backbone),
-        domain.mode,
+        "rigid" if kept else domain.mode,
         name,
         file=domain.source,
-        sha256=digest,
+        sha256=_digest(path),
         notes=tuple(notes),
+        label=label,
+        group=_KEPT if kept else domain.group,
+        kept=kept,
     )
+
+
+#: Group of the domains whose pose is kept; groups of a request are its own numbers.
+_KEPT = -1
+
+
+def _check_given(backbone: Backbone, where: str) -> None:
+    if len(backbone) < MIN_GIVEN:
+        raise UserError(
+            f"{where}: {len(backbone)} residues are no domain; select {MIN_GIVEN} or more"
+        )
+    if not backbone.is_finite:
+        raise UserError(f"{where}: some coordinates are not numbers; mend the file")
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _library(domain: DomainSpec, label: str) -> Source:
+    """List a folder; its identity is the names and sizes of its files."""
+    library = DomainLibrary(domain.library, shortest=MIN_GIVEN)
+    listing = "\n".join(
+        f"{file.relative_to(library.folder)} {file.stat().st_size}" for file in library.files
+    )
+    digest = hashlib.sha256(listing.encode()).hexdigest()
+    name = domain.name or library.folder.name
+    return Source(None, None, domain.mode, name, sha256=digest, label=label, library=library)
 
 
 def _generated(domain: DomainSpec, name: str) -> Source:

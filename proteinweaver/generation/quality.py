@@ -10,7 +10,7 @@ without it a collapsed chain, all contacts and clashes, would win.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -39,11 +39,15 @@ class Verdict:
         Conditions by name.
     score : float
         Higher is better; 0 for coordinates that are no numbers.
+    reasons : mapping
+        For checks that fail, what was found and what is asked, where there is more to say than
+        the name of the check.
     """
 
     metrics: Mapping[str, float]
     checks: Mapping[str, bool]
     score: float
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
 
 def judge(
@@ -51,6 +55,7 @@ def judge(
     domain: ArrayLike | None = None,
     break_after: ArrayLike | None = None,
     inputs: Sequence[NDArray[np.float32]] = (),
+    expected_contacts: float | None = None,
 ) -> Verdict:
     """Judge a backbone.
 
@@ -64,6 +69,9 @@ def judge(
         True where a residue is not bonded to the next one.
     inputs : sequence of ndarray, shape=(n, 4, 3), optional
         The domains 1..k as they entered, anywhere in space.
+    expected_contacts : float, optional
+        Inter-domain contacts at which one more no longer counts for the score; 0 where contacts
+        are not wanted. Default 15 a junction.
 
     Returns
     -------
@@ -76,7 +84,9 @@ def judge(
     given = _laid_out(label, inputs) if inputs else None
     found = metrics_of(xyz, domain=label, inputs=given, break_after=break_after)
     several = int(label.max()) > 1
-    return Verdict(found, _checks(found, several), _score(found, several))
+    if expected_contacts is None:
+        expected_contacts = _ENOUGH_CONTACTS * (found.get("domains", 1.0) - 1)
+    return Verdict(found, _checks(found, several), _score(found, several, expected_contacts))
 
 
 def _laid_out(label: NDArray[np.int64], inputs: Sequence[NDArray[np.float32]]) -> np.ndarray:
@@ -109,7 +119,7 @@ def _checks(found: Mapping[str, float], several: bool) -> dict[str, bool]:
     return checks
 
 
-def _score(found: Mapping[str, float], several: bool) -> float:
+def _score(found: Mapping[str, float], several: bool, expected: float) -> float:
     local = [found[key] for key in ("ca_ok", "cn_ok", "rama_ok") if math.isfinite(found[key])]
     gate = math.prod(local) * math.exp(-found["clash_36"])
     arrangement = [
@@ -118,7 +128,7 @@ def _score(found: Mapping[str, float], several: bool) -> float:
         min(1.0, found["contacts_long"] / _NATIVE_CONTACTS),
     ]
     if several:
-        junctions = found["domains"] - 1
-        arrangement.append(min(1.0, found["interface_contacts"] / (_ENOUGH_CONTACTS * junctions)))
+        if expected > 0:
+            arrangement.append(min(1.0, found["interface_contacts"] / expected))
         arrangement.append(found["linkers_closed"] / max(1.0, found["linkers"]))
     return gate * sum(arrangement) / len(arrangement)

@@ -78,6 +78,8 @@ class Design:
         Network evaluations this design took part in.
     trajectory : Trajectory, optional
         Of the last stage.
+    reasons : mapping
+        Why checks are not met, by name.
     """
 
     plan: DesignPlan
@@ -89,6 +91,7 @@ class Design:
     timing: Mapping[str, float]
     calls: int
     trajectory: Trajectory | None = field(default=None, repr=False)
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -105,7 +108,7 @@ class Design:
         """True for residues that no input domain gave."""
         mask = np.ones(len(self.backbone), dtype=np.bool_)
         for segment in self.plan.domains:
-            if self.plan.job.sources[segment.source].backbone is not None:
+            if self.plan.sources[segment.source].backbone is not None:
                 mask[segment.start : segment.stop] = False
         return mask
 
@@ -147,6 +150,7 @@ def side_file(design: Design, config: RunConfig, settings: Mapping[str, Any]) ->
         "network_calls": design.calls,
         "score": _number(design.score),
         "checks": dict(design.checks),
+        "reasons": dict(design.reasons),
         "metrics": {key: _number(value) for key, value in design.metrics.items()},
     }
 
@@ -213,7 +217,7 @@ def _segments(design: Design) -> list[dict[str, Any]]:
         if segment.source < 0:
             rows.append({"kind": "linker", **row})
             continue
-        source, part = design.plan.job.sources[segment.source], design.parts[number]
+        source, part = design.plan.sources[segment.source], design.parts[number]
         number += 1
         row |= {"domain": number, "request": segment.source + 1, "name": source.name}
         if source.backbone is None:
@@ -228,7 +232,7 @@ def _residue_map(design: Design, gly: bool) -> list[dict[str, Any]]:
     """Tell for every residue of a given domain where it stands and where it came from."""
     entries = []
     for number, segment in enumerate(design.plan.domains, 1):
-        source = design.plan.job.sources[segment.source]
+        source = design.plan.sources[segment.source]
         if source.backbone is None:
             continue
         for i, entry in enumerate(residue_map(source.backbone)):
@@ -238,7 +242,7 @@ def _residue_map(design: Design, gly: bool) -> list[dict[str, Any]]:
 
 
 def _part_backbone(design: Design, source: int, part: Part, name: str) -> Backbone:
-    given = design.plan.job.sources[source].backbone
+    given = design.plan.sources[source].backbone
     if given is not None:
         return given.replace(name=name)
     return Backbone.from_coord(part.coord, domain=np.ones(len(part.coord), np.int16), name=name)

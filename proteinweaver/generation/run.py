@@ -7,7 +7,7 @@ the same request goes on where it stopped.
 
 import platform
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,12 +19,16 @@ import torch
 from proteinweaver import __version__
 from proteinweaver.errors import UserError
 from proteinweaver.generation.config import RunConfig
+from proteinweaver.generation.feasibility import check_plan
+from proteinweaver.generation.fixed_positions import write_fixed_positions
 from proteinweaver.generation.jobs import DesignPlan, Job, plan_design, resolve_jobs
 from proteinweaver.generation.model import pick_device
+from proteinweaver.generation.ranking import ranked_rows
 from proteinweaver.generation.results import Design, design_files
 from proteinweaver.generation.weave import Kit, check_sampler, make_kit, samplers_of, weave
-from proteinweaver.io.run_folder import RunFolder, Shard, read_manifest
+from proteinweaver.io.run_folder import RunFolder, Shard
 from proteinweaver.io.typed import plain
+from proteinweaver.io.wishes import PassBudget
 
 __all__ = ["OnEvent", "RunEvent", "RunResult", "plan_run", "run_designs"]
 
@@ -136,10 +140,13 @@ def run_designs(config: RunConfig, on_event: OnEvent | None = None) -> RunResult
     def done() -> int:
         return len(plans) - len(pending) + len(designs) + len(failed)
 
-    for design in weave(pending, kit, lambda name: report(RunEvent(done(), len(plans), name))):
+    budget = _Budget(jobs, before.values())
+    stage = lambda name: report(RunEvent(done(), len(plans), name))  # noqa: E731
+    for design in weave(pending, kit, stage, budget.open):
         sound = design.backbone.is_finite
         if folder:
             _write(folder, design, kit) if sound else folder.write(_failed_line(design), {})
+        budget.count(design.plan.job.spec.name, sound and design.passed)
         if sound:
             designs.append(design)
         else:
@@ -147,17 +154,45 @@ def run_designs(config: RunConfig, on_event: OnEvent | None = None) -> RunResult
         report(RunEvent(done(), len(plans), text=_line(design)))
     path = folder.path if folder else None
     if folder:
-        folder.write_table(_ranked_rows(folder.path))
-    ranked = tuple(sorted(designs, key=lambda design: -design.score))
+        folder.write_table(ranked_rows(folder.path))
+        write_fixed_positions(folder.path)
+    ranked = tuple(sorted(designs, key=lambda design: (not design.passed, -design.score)))
     return RunResult(ranked, len(plans) - len(pending), tuple(failed), path)
+
+
+class _Budget:
+    """Whether a job with a pass budget still wants designs."""
+
+    def __init__(self, jobs: Sequence[Job], before: Iterable[Mapping[str, Any]]) -> None:
+        self._wanted = {
+            job.spec.name: job.spec.pass_budget.passed
+            for job in jobs
+            if isinstance(job.spec.pass_budget, PassBudget)
+        }
+        self._passed: dict[str, int] = {}
+        for line in before:
+            self.count(str(line.get("job")), bool(line.get("passed")))
+
+    def count(self, job: str, passed: bool) -> None:
+        """Take note of a finished design."""
+        self._passed[job] = self._passed.get(job, 0) + passed
+
+    def open(self, plan: DesignPlan) -> bool:
+        """Tell whether a planned design is still wanted."""
+        name = plan.job.spec.name
+        return name not in self._wanted or self._passed.get(name, 0) < self._wanted[name]
 
 
 def _plans(jobs: Sequence[Job], config: RunConfig) -> tuple[DesignPlan, ...]:
     shard = Shard.parse(config.shard)
     plans = tuple(
-        plan_design(job, index) for job in jobs for index in range(job.spec.n) if shard.owns(index)
+        plan_design(job, index)
+        for job in jobs
+        for index in range(job.spec.tries)
+        if shard.owns(index)
     )
     for plan in plans:
+        check_plan(plan)
         if config.format == "pdb" and plan.length > _PDB_RESIDUES:
             raise UserError(
                 f"{plan.name}: {plan.length} residues, a PDB file holds {_PDB_RESIDUES};"
@@ -170,7 +205,10 @@ def _open_folder(config: RunConfig, jobs: Sequence[Job], kit: Kit) -> RunFolder 
     if not config.out:
         return None
     free = {"out", "n", "batch_size", "device", "threads", "weights", "shard", "overwrite"}
-    per_job = {"name", "seed", "spec", "length", "domains", "domain", "linker", "order", "mode"}
+    per_job = {
+        "name", "seed", "spec", "length", "total_length", "domains", "domain", "contig", "file",
+        "linker", "order", "mode", "contacts", "apart", "keep_pose", "context", "pass_budget",
+    }  # fmt: skip
     shared = {k: v for k, v in plain(config).items() if k not in free | per_job}
     record = {
         "config": plain(config),
@@ -202,11 +240,17 @@ def _write(folder: RunFolder, design: Design, kit: Kit) -> None:
         "status": "ok",
         "length": design.plan.length,
         "passed": design.passed,
+        "reasons": _reasons(design),
         "score": round(design.score, 5),
         "total_s": round(design.timing["total_s"], 3),
         "metrics": {k: round(float(v), 5) for k, v in design.metrics.items() if np.isfinite(v)},
     }
     folder.write(line, files)
+
+
+def _reasons(design: Design) -> dict[str, str]:
+    """Tell why checks are not met; the name of the check where it says all."""
+    return {name: design.reasons.get(name, name) for name, met in design.checks.items() if not met}
 
 
 def _failed_line(design: Design) -> dict[str, Any]:
@@ -221,23 +265,15 @@ def _failed_line(design: Design) -> dict[str, Any]:
     }
 
 
-def _ranked_rows(path: Path) -> list[dict[str, Any]]:
-    """Rows of ``metrics.csv``: all designs of the folder, best first."""
-    lines = [line for line in read_manifest(path).values() if line.get("status") == "ok"]
-    lines.sort(key=lambda line: (-line["score"], line["name"]))
-    keys = ("name", "job", "index", "seed", "length", "passed", "score", "total_s")
-    return [
-        {"rank": rank, **{key: line[key] for key in keys}}
-        | {key: value for key, value in line["metrics"].items() if key not in keys}
-        for rank, line in enumerate(lines, 1)
-    ]
-
-
 def _line(design: Design) -> str:
     """Return the log line of a design."""
     if not design.backbone.is_finite:
         return f"{design.name}: failed, coordinates are not numbers"
-    wrong = [name for name, met in design.checks.items() if not met]
+    wrong = [
+        f"{name} ({design.reasons[name]})" if name in design.reasons else name
+        for name, met in design.checks.items()
+        if not met
+    ]
     verdict = f"misses {', '.join(wrong)}" if wrong else "passes"
     return (
         f"{design.name}: {design.plan.length} residues, score {design.score:.3f},"

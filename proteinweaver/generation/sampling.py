@@ -14,17 +14,18 @@ from torch import Tensor
 
 from proteinweaver.diffusion.field import FrameField
 from proteinweaver.diffusion.process import FrameProcess
+from proteinweaver.diffusion.wishes import Wishes
 from proteinweaver.errors import UserError
 from proteinweaver.nets.condition import Condition
 from proteinweaver.nets.denoiser import LENGTH_UNIT, Denoiser
 from proteinweaver.structure.frames import coord_from_frames
-from samplers import grids, steppers
+from samplers import grids, igso3, steppers
 from samplers.integrate import Component, integrate
 from samplers.noise import BatchNoise, NoiseKey
 from samplers.so3 import haar, polish
 from samplers.spaces import SO3, Euclidean, State
 
-__all__ = ["Model", "NoiseKey", "SampledBatch", "Sampling", "sample_backbones"]
+__all__ = ["Model", "NoiseKey", "SampledBatch", "Sampling", "Start", "sample_backbones"]
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,23 @@ class Sampling:
 
 
 @dataclass(frozen=True)
+class Start:
+    """Structures to which noise is added before the reverse process (partial diffusion).
+
+    Parameters
+    ----------
+    rot, trans : Tensor, shape=(B, L, 3, 3) and (B, L, 3)
+        Clean frames in angstrom, zero centre of mass.
+    t : float
+        Time of the noise, above ``t_min`` and below 1.
+    """
+
+    rot: Tensor
+    trans: Tensor
+    t: float
+
+
+@dataclass(frozen=True)
 class SampledBatch:
     """Backbones as the network gives them.
 
@@ -110,6 +128,24 @@ def _stepper(sampling: Sampling) -> steppers.Stepper:
         raise UserError(str(error)) from error
 
 
+def _noised(
+    process: FrameProcess,
+    start: Start,
+    keys: Sequence[NoiseKey],
+    lengths: Sequence[int],
+    prior: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """State at time ``start.t`` of the forward process, with the noise of the prior's keys."""
+    law, t = process.trans_law, start.t
+    trans = law.alpha(t) * start.trans.to(prior) / LENGTH_UNIT
+    trans = trans + law.sigma(t) * prior / law.sigma(1.0)
+    normal = torch.zeros(*start.trans.shape)
+    for row, (key, length) in enumerate(zip(keys, lengths, strict=True)):
+        normal[row, :length] = key.normal((length, 3), 1, "partial")
+    turn = igso3.sample_from_normal(normal, process.rot_law.sigma(t)).to(prior)
+    return trans, start.rot.to(prior) @ turn
+
+
 @torch.inference_mode()
 def sample_backbones(
     model: Model,
@@ -117,6 +153,8 @@ def sample_backbones(
     keys: Sequence[NoiseKey],
     sampling: Sampling,
     *,
+    wishes: Sequence[Wishes] = (),
+    start: Start | None = None,
     trajectory: bool = False,
     on_step: Callable[[int, int], None] | None = None,
 ) -> SampledBatch:
@@ -130,6 +168,10 @@ def sample_backbones(
     keys : sequence of NoiseKey
         One per item; a key gives the same noise alone and in any batch.
     sampling : Sampling
+    wishes : sequence of Wishes, optional
+        One per item, met by guidance on the way.
+    start : Start, optional
+        Begin at a given structure with noise added instead of at noise.
     trajectory : bool
         Keep the states and estimates of every step.
     on_step : callable (k, n), optional
@@ -156,14 +198,25 @@ def sample_backbones(
         normal[row, :length] = key.normal((length, 4), 1, "prior")
         normal[row, length:, 0] = 1.0
     rot = haar(normal).to(device)
+    if start is not None:
+        trans, rot = _noised(process, start, keys, lengths, trans)
     try:
         grid = grids.make(
-            sampling.grid, sampling.num_steps, process.trans_law, t_min=process.config.t_min
+            sampling.grid,
+            sampling.num_steps,
+            process.trans_law,
+            t_min=process.config.t_min,
+            t_max=1.0 if start is None else start.t,
         )
     except ValueError as error:
         raise UserError(str(error)) from error
     field = FrameField(
-        net, process, condition, memory=sampling.self_conditioning, repulsion=sampling.repulsion
+        net,
+        process,
+        condition,
+        memory=sampling.self_conditioning,
+        repulsion=sampling.repulsion,
+        wishes=wishes,
     )
     noisy: list[Tensor] = []
     clean: list[Tensor] = []

@@ -7,6 +7,7 @@ only the time they take.
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ import numpy as np
 from proteinweaver.errors import UserError, nearest
 from proteinweaver.generation.assembly_stage import AssemblyRequest, Inside, assemble_domains
 from proteinweaver.generation.batching import groups
+from proteinweaver.generation.checks import assess
+from proteinweaver.generation.condition import SHORTEST_ELEMENT
 from proteinweaver.generation.config import RunConfig, SamplerConfig
 from proteinweaver.generation.domain_stage import DomainRequest, DomainSample, sample_domains
 from proteinweaver.generation.jobs import DesignPlan, Segment, Source
@@ -21,8 +24,10 @@ from proteinweaver.generation.model import LoadedModel, load_model, pick_device
 from proteinweaver.generation.quality import judge
 from proteinweaver.generation.results import Design, Part
 from proteinweaver.generation.sampling import Sampling
+from proteinweaver.generation.wishes import resolve_wishes
 from proteinweaver.io.typed import plain
 from proteinweaver.structure.backbone import Backbone
+from proteinweaver.structure.ideal import ideal_element
 from proteinweaver.structure.residues import GLY
 from samplers import grids, steppers
 from samplers.noise import NoiseKey
@@ -116,9 +121,9 @@ def make_kit(config: RunConfig, plans: Sequence[DesignPlan]) -> Kit:
         If a device or weights cannot be used.
     """
     device = pick_device(config.device)
-    sources = [plan.job.sources[s.source] for plan in plans for s in plan.domains]
-    needs_domain = any(source.backbone is None for source in sources)
-    needs_assembler = any(len(plan.segments) > 1 for plan in plans)
+    sources = [plan.sources[s.source] for plan in plans for s in plan.domains]
+    needs_domain = any(source.generated for source in sources)
+    needs_assembler = any(_needs_assembly(plan) for plan in plans)
     weights = config.weights or None
     domain = load_model("domain", weights, device) if needs_domain else None
     assembler = load_model("assembler", weights, device) if needs_assembler else None
@@ -128,7 +133,10 @@ def make_kit(config: RunConfig, plans: Sequence[DesignPlan]) -> Kit:
 
 
 def weave(
-    plans: Sequence[DesignPlan], kit: Kit, on_stage: Callable[[str], None]
+    plans: Sequence[DesignPlan],
+    kit: Kit,
+    on_stage: Callable[[str], None],
+    wanted: Callable[[DesignPlan], bool] = lambda plan: True,
 ) -> Iterator[Design]:
     """Weave designs.
 
@@ -140,6 +148,8 @@ def weave(
         With the models the plans need.
     on_stage : callable
         Called with the name of the stage that begins.
+    wanted : callable, optional
+        Asked before a batch begins whether a plan is still to be woven.
 
     Yields
     ------
@@ -148,11 +158,13 @@ def weave(
     """
     device = next(m.device for m in (kit.domain, kit.assembler) if m) if plans else "cpu"
     for chunk in groups([plan.length for plan in plans], kit.config.batch_size, device):
-        chosen = [plans[k] for k in chunk]
-        if any(part.backbone is None for plan in chosen for part in plan.job.sources):
+        chosen = [plans[k] for k in chunk if wanted(plans[k])]
+        if not chosen:
+            continue
+        if any(part.generated for plan in chosen for part in plan.sources):
             on_stage("domains")
         parts, timing, calls = _domains(chosen, kit)
-        if any(len(plan.segments) > 1 for plan in chosen):
+        if any(_needs_assembly(plan) for plan in chosen):
             on_stage("assembly")
         yield from _assembled(chosen, parts, timing, calls, kit)
 
@@ -166,7 +178,7 @@ def _domains(
     requests: list[DomainRequest] = []
     for p, plan in enumerate(plans):
         for d, segment in enumerate(plan.domains):
-            if plan.job.sources[segment.source].backbone is None:
+            if plan.sources[segment.source].generated:
                 for candidate in range(count):
                     suffix = f".{candidate}" if candidate else ""
                     stage = f"domain{segment.source + 1}{suffix}"
@@ -194,7 +206,7 @@ def _domains(
             best[owner] = (score, sample)
     parts = [
         [
-            best[p, d][1] if (p, d) in best else _given(plan.job.sources[segment.source])
+            best[p, d][1] if (p, d) in best else _given(plan.sources[segment.source])
             for d, segment in enumerate(plan.domains)
         ]
         for p, plan in enumerate(plans)
@@ -205,7 +217,7 @@ def _domains(
 def _domain_request(
     plan: DesignPlan, segment: Segment, key: NoiseKey, config: RunConfig
 ) -> DomainRequest:
-    source = plan.job.sources[segment.source]
+    source = plan.sources[segment.source]
     tilt = getattr(config, "loop_tilt", 0.0)
     return DomainRequest(len(segment), key, source.blueprint, source.fold, tilt)
 
@@ -223,7 +235,7 @@ def _assembled(
     kit: Kit,
 ) -> Iterator[Design]:
     """Yield the designs of a chunk: assembled, or for single domains as they are."""
-    many = [p for p, plan in enumerate(plans) if len(plan.segments) > 1]
+    many = [p for p, plan in enumerate(plans) if _needs_assembly(plan)]
     sound = [p for p in many if all(np.isfinite(part.coord).all() for part in parts[p])]
     requests = [_request(plans[p], parts[p]) for p in sound]
     chains = {}
@@ -251,8 +263,14 @@ def _assembled(
         else:
             coord, drift, path = parts[p][0].coord, (0.0,), parts[p][0].trajectory
         backbone = _backbone(plan, coord, kit.config.gly)
-        inputs = [part.coord for part in parts[p]] if len(plan.segments) > 1 else []
-        verdict = judge(coord, backbone.domain, backbone.break_after, inputs)
+        inputs = [part.coord for part in parts[p]] if p in many else []
+        verdict = (
+            assess(
+                plan, resolve_wishes(plan), coord, backbone.domain, backbone.break_after, inputs
+            )
+            if p in many
+            else judge(coord, backbone.domain, backbone.break_after, inputs)
+        )
         timing["checks_s"] = time.perf_counter() - start
         timing["total_s"] = sum(timing.values())
         yield Design(
@@ -268,16 +286,47 @@ def _assembled(
             timing,
             calls[p] + (chains[p].calls if p in chains else 0),
             path,
+            verdict.reasons,
         )
+
+
+def _needs_assembly(plan: DesignPlan) -> bool:
+    return len(plan.segments) > 1 or plan.job.start is not None
 
 
 def _request(plan: DesignPlan, parts: Sequence[DomainSample]) -> AssemblyRequest:
     insides = []
     for segment, part in zip(plan.domains, parts, strict=True):
-        source = plan.job.sources[segment.source]
-        insides.append(Inside(segment.start, part.coord, source.mode, _gaps(source.backbone)))
+        source = plan.sources[segment.source]
+        gaps = _gaps(source.backbone)
+        insides.append(Inside(segment.start, part.coord, source.mode, gaps, source.group))
     key = NoiseKey(plan.job.seed, plan.job.spec.name, plan.index, "assembly")
-    return AssemblyRequest(plan.length, tuple(insides), key)
+    wishes = resolve_wishes(plan)
+    asked = any(letter != "?" for letter in plan.ss)
+    return AssemblyRequest(
+        plan.length,
+        tuple(insides),
+        key,
+        ss=plan.ss if asked else "",
+        elements=_elements(plan.ss),
+        bounds=tuple(pair.bound() for pair in wishes.pairs),
+        obstacle=wishes.obstacle,
+        anchor=wishes.anchor,
+        start=plan.job.start,
+        start_t=plan.job.start_t,
+    )
+
+
+def _elements(ss: str) -> tuple[Inside, ...]:
+    """Ideal helices and strands of linkers, as rigid as given domains."""
+    found, start = [], 0
+    for letter, run in groupby(ss):
+        size = len(list(run))
+        if letter in "HE" and size >= SHORTEST_ELEMENT:
+            coord = ideal_element(letter, size).numpy().astype(np.float32)
+            found.append(Inside(start, coord, "rigid"))
+        start += size
+    return tuple(found)
 
 
 def _gaps(given: Backbone | None) -> tuple[tuple[int, int], ...]:
@@ -297,7 +346,7 @@ def _backbone(plan: DesignPlan, coord: np.ndarray, gly: bool) -> Backbone:
     for number, segment in enumerate(plan.domains, 1):
         rows = slice(segment.start, segment.stop)
         domain[rows] = number
-        given = plan.job.sources[segment.source].backbone
+        given = plan.sources[segment.source].backbone
         if given is not None:
             breaks[rows] = given.break_after
             if not gly:

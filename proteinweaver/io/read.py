@@ -16,11 +16,19 @@ from pathlib import Path
 
 from proteinweaver.errors import UserError
 from proteinweaver.io.select import select_residues, split_spec
+from proteinweaver.structure.all_atoms import AllAtoms
 from proteinweaver.structure.atoms import AtomTable
 from proteinweaver.structure.backbone import Backbone
 from proteinweaver.structure.polymer import Note, read_residues
 
-__all__ = ["STRUCTURE_SUFFIXES", "StructureFile", "read_backbone", "read_structure", "stem_of"]
+__all__ = [
+    "STRUCTURE_SUFFIXES",
+    "StructureFile",
+    "read_all_atoms",
+    "read_backbone",
+    "read_structure",
+    "stem_of",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -152,6 +160,35 @@ def read_structure(path: str | Path, *, allow_ca_only: bool = False) -> Structur
         method=table.method,
         resolution=table.resolution,
     )
+
+
+def read_all_atoms(path: str | Path) -> AllAtoms:
+    """Read all heavy atoms of a structure file: side chains, ligands, water.
+
+    Parameters
+    ----------
+    path : str or Path
+        PDB, mmCIF or BinaryCIF file, also gzipped.
+
+    Returns
+    -------
+    AllAtoms
+
+    Raises
+    ------
+    UserError
+        If the file is missing, damaged or without atoms.
+    """
+    from proteinweaver.structure.biotite_adapter import all_atoms
+
+    path = split_spec(Path(path)).path
+    try:
+        atoms = all_atoms(_content(path))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    if not len(atoms):
+        raise UserError(f"{path}: no atoms in it; give a structure file")
+    return atoms
 
 
 def stem_of(path: Path) -> str:

@@ -21,11 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from proteinweaver.errors import UserError
 from proteinweaver.structure.backbone import Backbone
 
-__all__ = ["FileSelection", "select_residues", "split_spec"]
+__all__ = ["FileSelection", "select_positions", "select_residues", "split_spec"]
 
 _NUMBER = r"(-?\d+)([A-Za-z]?)"
 _RANGE = re.compile(rf"{_NUMBER}(?:-{_NUMBER})?")
@@ -110,6 +111,29 @@ def select_residues(backbone: Backbone, selection: str, where: str) -> Backbone:
     if not selection.strip():
         return backbone
     taken = np.zeros(len(backbone), dtype=np.bool_)
+    taken[select_positions(backbone, selection, where)] = True
+    return backbone.subset(taken)
+
+
+def select_positions(backbone: Backbone, selection: str, where: str) -> NDArray[np.int64]:
+    """Return the positions of the selected residues.
+
+    Parameters
+    ----------
+    backbone, selection, where
+        See `select_residues`; the selection is not empty.
+
+    Returns
+    -------
+    ndarray, dtype=int64, shape=(n,)
+        Ascending, from 0.
+
+    Raises
+    ------
+    UserError
+        As `select_residues`.
+    """
+    taken = np.zeros(len(backbone), dtype=np.bool_)
     end = -1
     for term in selection.split(","):
         wanted = _resolve(term.strip(), backbone, where)
@@ -122,7 +146,7 @@ def select_residues(backbone: Backbone, selection: str, where: str) -> Backbone:
             raise UserError(f"{where}: list the ranges of {selection!r} in the order of the file")
         end = int(index[-1])
         taken[index] = True
-    return backbone.subset(taken)
+    return np.flatnonzero(taken)
 
 
 def _is_file(path: Path) -> bool:

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from proteinweaver.errors import UserError
+from proteinweaver.structure.all_atoms import AllAtoms
 from proteinweaver.structure.atoms import BACKBONE_ATOMS, AtomTable
 from proteinweaver.structure.pdb_lines import (
     TRUNCATED,
@@ -42,7 +43,7 @@ from proteinweaver.structure.pdb_lines import (
 )
 from proteinweaver.structure.residues import NAMES1, NAMES3
 
-__all__ = ["annotate_sse", "parent_of", "parse_bcif", "parse_cif", "parse_pdb"]
+__all__ = ["all_atoms", "annotate_sse", "parent_of", "parse_bcif", "parse_cif", "parse_pdb"]
 
 _SSE_OF_NUMBER = {0: "c", 1: "a", 2: "b", -1: "c"}  # biotite 2: PSeaElement
 _SSE_OF_LETTER = {"a": "a", "b": "b", "c": "c", "": "c"}  # biotite 1
@@ -145,6 +146,76 @@ def parse_bcif(data: bytes) -> AtomTable:
 
         file = BinaryCIFFile.read(io.BytesIO(data))
         return _from_blocks(list(file.values()))
+
+
+def all_atoms(data: bytes) -> AllAtoms:
+    """Read all heavy atoms of the first model, the best-occupied alternate location of each.
+
+    Parameters
+    ----------
+    data : bytes
+        Content of a PDB, mmCIF or BinaryCIF file.
+
+    Returns
+    -------
+    AllAtoms
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read.
+    """
+    with _complaints(lambda: f"its atoms cannot be read; {_DAMAGED}"):
+        if b"dataBlocks" in data[:4096] or b"_atom_site." in data:
+            from biotite.structure.io import pdbx
+
+            file: Any = (
+                pdbx.BinaryCIFFile.read(io.BytesIO(data))
+                if b"dataBlocks" in data[:4096]
+                else pdbx.CIFFile.read(io.StringIO(data.decode("utf-8-sig", errors="replace")))
+            )
+            atoms = pdbx.get_structure(file, model=1, altloc="occupancy", use_author_fields=True)
+        else:
+            from biotite.structure.io.pdb import PDBFile
+
+            text = data.decode("utf-8-sig", errors="replace")
+            lines = list(_first_model_atoms(split_lines(text)))
+            file = PDBFile.read(io.StringIO("\n".join([*lines, "END", ""])))
+            atoms = file.get_structure(model=1, altloc="occupancy")
+    names = {key: np.char.strip(atoms.get_annotation(key).astype(str)) for key in _ATOM_NAMES}
+    element = np.char.upper(names["element"])
+    heavy = ~np.isin(element, ("H", "D"))
+    return AllAtoms(
+        chain=names["chain_id"],
+        resnum=atoms.res_id.astype(np.int64),
+        icode=names["ins_code"],
+        resname=names["res_name"],
+        atom=names["atom_name"],
+        element=element,
+        hetero=atoms.hetero.astype(np.bool_),
+        coord=atoms.coord.astype(np.float64),
+    ).subset(heavy)
+
+
+def _first_model_atoms(lines: list[str]) -> Iterator[str]:
+    """Yield the atom lines of the first model, all atoms, with their elements filled in."""
+    seen = False
+    for line in lines:
+        if line.startswith("ENDMDL") and seen:
+            return
+        if not line.startswith(("ATOM  ", "HETATM")) or not line[12:16].strip():
+            continue
+        seen = True
+        letters = re.sub(r"[^A-Za-z].*", "", line[12:16].lstrip("0123456789 "))[:2].upper()
+        long = line.startswith("HETATM") and line[12] != " " and letters in _TWO_LETTERS
+        yield f"{shaped_line(line)[:76]}{letters if long else letters[:1]:>2}  "
+
+
+#: Elements of two letters that stand in ligands and ions.
+_TWO_LETTERS = {
+    "BR", "CA", "CD", "CL", "CO", "CU", "FE", "HG", "MG", "MN", "NA", "NI", "SE", "SI", "ZN",
+}  # fmt: skip
+_ATOM_NAMES = ("chain_id", "ins_code", "res_name", "atom_name", "element")
 
 
 @lru_cache(maxsize=4096)

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from proteinweaver.structure.closure_bodies import Bodies, Pose, find_bodies
 from proteinweaver.structure.closure_energy import ClosureEnergy, ClosureForces
+from proteinweaver.structure.closure_terms import Bounds
 
 __all__ = ["ClosureForces", "ClosureResult", "close_backbone"]
 
@@ -77,6 +78,8 @@ def close_backbone(
     *,
     bonded: Tensor | None = None,
     glycine: Tensor | None = None,
+    loose: Tensor | None = None,
+    held: Bounds | None = None,
     rigid: bool = True,
     forces: ClosureForces | None = None,
     steps: int = 200,
@@ -97,6 +100,12 @@ def close_backbone(
     glycine : Tensor, dtype=bool, shape=(B, L) or (L,), optional
         True for residues known to be glycine: they feel no Ramachandran force. Default none, which
         leaves designs of unknown sequence open to every amino acid.
+    loose : Tensor, dtype=bool, shape=(B, L) or (L,), optional
+        Residues of pieces that move by themselves, elastically tied to their piece: the ends of
+        domains next to linkers. Default none.
+    held : Bounds, optional
+        Distances to keep within bounds, between atoms numbered along the batch without padding,
+        five a residue (`proteinweaver.structure.closure_terms`).
     rigid : bool
         True: every piece moves as one body and its inside stays exactly as given. False: pieces
         are ignored and every residue may move.
@@ -135,23 +144,26 @@ def close_backbone(
         if glycine is None
         else ~torch.as_tensor(glycine).bool()
     )
-    given = (("mask", mask), ("piece", piece), ("bonded", bonded), ("glycine", general))
+    free = torch.zeros(shape, dtype=torch.bool) if loose is None else torch.as_tensor(loose).bool()
+    given = (
+        ("mask", mask), ("piece", piece), ("bonded", bonded), ("glycine", general), ("loose", free)
+    )  # fmt: skip
     for name, value in given:
         if value.shape != shape:
             raise ValueError(f"{name} has shape {tuple(value.shape)}, not {tuple(shape)}")
     if single:
         coord, mask, piece, bonded = coord[None], mask[None], piece[None], bonded[None]
-        general = general[None]
+        general, free = general[None], free[None]
     if not bool(coord[mask].isfinite().all()):
         raise ValueError("coord holds values that are not finite")
     if not bool(mask.any()):
         nothing = torch.zeros(len(coord))
         return ClosureResult(coord[0] if single else coord.clone(), nothing, nothing)
-    bodies = find_bodies(coord.double(), mask, piece, bonded)
+    bodies = find_bodies(coord.double(), mask, piece.where(~free, -1), bonded)
     pose = Pose(bodies)
-    increments = _minimise(
-        pose, ClosureEnergy(pose, forces or ClosureForces(), general[mask]), steps, rate
-    )
+    owner = piece[mask] if bool(free.any()) else None
+    energy = ClosureEnergy(pose, forces or ClosureForces(), general[mask], owner, held)
+    increments = _minimise(pose, energy, steps, rate)
     with torch.no_grad():
         atoms = pose(increments)[:, :4]
     return _result(coord, mask, bodies, atoms, single)

@@ -16,6 +16,7 @@ from proteinweaver.structure.closure_terms import (
     Bounds,
     bounded,
     clash_bounds,
+    elastic_bounds,
     peptide_bounds,
     torsion_terms,
 )
@@ -24,7 +25,6 @@ from proteinweaver.structure.hydrogen_bonds import hydrogen_bond_energy, hydroge
 __all__ = ["ClosureEnergy", "ClosureForces"]
 
 _O = 3
-_BODY_RESTRAINT = 8.0  # a piece is held to its place like this many residues, however large it is
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,10 @@ class ClosureForces:
         kcal/mol.
     hydrogen_bond_reach : float
         O-H distance in angstrom up to which a bond counts as nearly formed.
+    body : float
+        A piece is held to its place like this many residues, however large it is.
+    elastic : float
+        Distances of loose residues to their own piece, per square angstrom beyond the tolerance.
     """
 
     peptide: float = 100.0
@@ -62,6 +66,8 @@ class ClosureForces:
     hydrogen_bond: float = 2.0
     hydrogen_bond_target: float = -1.5
     hydrogen_bond_reach: float = 3.6
+    body: float = 8.0
+    elastic: float = 4.0
 
 
 class ClosureEnergy:
@@ -75,16 +81,30 @@ class ClosureEnergy:
         Force constants.
     general : Tensor, dtype=bool, shape=(R,)
         Residues that the general Ramachandran density applies to.
+    owner : Tensor, dtype=int64, shape=(R,), optional
+        Piece of every residue, loose ones included, -1 for none.
+    held : Bounds, optional
+        Further distances to keep within bounds.
     """
 
-    def __init__(self, pose: Pose, forces: ClosureForces, general: Tensor) -> None:
+    def __init__(
+        self,
+        pose: Pose,
+        forces: ClosureForces,
+        general: Tensor,
+        owner: Tensor | None = None,
+        held: Bounds | None = None,
+    ) -> None:
         bodies, self.forces = pose.bodies, forces
         self.bodies, self.start, self.hinge = bodies, bodies.atoms[:, :_O], pose.hinge
         size = torch.bincount(bodies.body).to(bodies.atoms.dtype)
-        self.hold = (
-            forces.restraint * (_BODY_RESTRAINT / size).clamp_max(1.0)[bodies.body][:, None]
-        )
+        self.hold = forces.restraint * (forces.body / size).clamp_max(1.0)[bodies.body][:, None]
         self.peptide = peptide_bounds(pose.hinge, forces.peptide)
+        if owner is not None:
+            tied = elastic_bounds(bodies.atoms, bodies.item, bodies.body, owner, forces.elastic)
+            self.peptide = self.peptide.joined(tied)
+        if held is not None:
+            self.peptide = self.peptide.joined(held)
         count = len(bodies.item)
         has_next, hinge_next = bodies.bonded, torch.zeros(count, dtype=torch.bool)
         hinge_next[pose.hinge] = True

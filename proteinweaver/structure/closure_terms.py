@@ -26,6 +26,7 @@ __all__ = [
     "Bounds",
     "bounded",
     "clash_bounds",
+    "elastic_bounds",
     "peptide_bounds",
     "rounded_hinge",
     "torsion_terms",
@@ -47,6 +48,7 @@ _CLOSEST = (
 _CLOSEST_CA_1_3 = 4.9
 _CLOSEST_C_N_1_3 = 2.75
 _REACH = 9.0  # CA-CA distance beyond which no two atoms of two residues can touch, margin included
+_ELASTIC_TIES, _ELASTIC_TOLERANCE = 8, 0.3  # of a loose residue: neighbours, angstrom
 _MARGIN = 1.2  # pairs this much farther than their bound are listed too: they may come closer
 
 # Peptide geometry, Engh & Huber 2001: C-N 1.329; CA-C-N 116.8, C-N-CA 121.7 degrees as distances;
@@ -145,6 +147,49 @@ def clash_bounds(
     listed = (atoms[a] - atoms[b]).norm(dim=-1) < bound + _MARGIN
     a, b, bound = a[listed], b[listed], bound[listed]
     return Bounds(a, b, bound, torch.full_like(bound, torch.inf), torch.full_like(bound, weight))
+
+
+def elastic_bounds(
+    atoms: Tensor, item: Tensor, body: Tensor, owner: Tensor, weight: float
+) -> Bounds:
+    """CA distances that tie loose residues of a piece to its body, within a tolerance.
+
+    An elastic network (Tirion 1996, Phys. Rev. Lett. 77, 1905) between every residue that was
+    loosened from its piece and the nearest residues of the piece.
+
+    Parameters
+    ----------
+    atoms : Tensor, shape=(R, 5, 3)
+        Angstrom.
+    item, body : Tensor, dtype=int64, shape=(R,)
+        Backbone of the batch, and body.
+    owner : Tensor, dtype=int64, shape=(R,)
+        Piece, -1 for none; a residue is loose if its piece has a larger body than its own.
+    weight : float
+        Force constant.
+
+    Returns
+    -------
+    Bounds
+    """
+    size = torch.bincount(body)[body]
+    first, second = [], []
+    for place in ((owner >= 0) & (size == 1)).nonzero()[:, 0].tolist():
+        fixed = ((item == item[place]) & (owner == owner[place]) & (size > 1)).nonzero()[:, 0]
+        distance = (atoms[fixed, _CA] - atoms[place, _CA]).norm(dim=-1)
+        near = fixed[distance.argsort()[:_ELASTIC_TIES]]
+        first.append(torch.full_like(near, place))
+        second.append(near)
+    none = torch.zeros(0, dtype=torch.int64)
+    i, j = torch.cat([none, *first]), torch.cat([none, *second])
+    rest = (atoms[i, _CA] - atoms[j, _CA]).norm(dim=-1)
+    return Bounds(
+        i * ATOMS + _CA,
+        j * ATOMS + _CA,
+        rest - _ELASTIC_TOLERANCE,
+        rest + _ELASTIC_TOLERANCE,
+        torch.full_like(rest, weight),
+    )
 
 
 def rounded_hinge(lack: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proteinweaver.domains.contig import ContigDomain, parse_contig
+from proteinweaver.io.contig import ContigDomain, parse_contig
 from proteinweaver.errors import UserError
 
 

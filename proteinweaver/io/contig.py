@@ -16,7 +16,7 @@ import re
 from dataclasses import dataclass
 
 from proteinweaver.errors import UserError
-from proteinweaver.io.spec import parse_range
+from proteinweaver.io.parts import parse_range
 
 __all__ = ["Contig", "ContigDomain", "parse_contig"]
 

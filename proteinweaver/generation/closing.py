@@ -1,0 +1,161 @@
+"""Closing an assembled chain: peptide bonds right, rigid domains rigid.
+
+A rigid domain that must hold its last residue to the hundredth of an angstrom leaves a short
+linker no way to close: half of the six-residue linkers stay open. So the residues beside a linker
+may move, elastically tied to their domain: one at every junction, and where the bonds are then
+still not right, two, then three. Everything else of the domain moves as one body; the drift stays
+within half an angstrom.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from proteinweaver.diffusion.wishes import Bound
+from proteinweaver.structure.closure import ClosureForces, close_backbone
+from proteinweaver.structure.closure_terms import ATOMS, Bounds
+
+__all__ = ["close_chain", "linker_bonds", "loose_ends"]
+
+#: Bodies follow their linkers, and bonds count more than where the sampler left an atom.
+_RIGID_FORCES = ClosureForces(peptide=400.0, body=1.0)
+#: With domains of their own will to move nothing holds the bonds back but their constant.
+_FLEXIBLE_FORCES = ClosureForces(peptide=400.0)
+_STEPS = 300
+#: Force constant on wishes, per square angstrom; pairs this much farther than asked are watched.
+_HOLD, _WATCHED = 100.0, 5.0
+#: Residues at every junction that may move, tried in this order.
+_LOOSE = (1, 2, 3)
+#: Largest deviation of a linker's C-N distance from 1.329 angstrom, and its CA-CA distance.
+_BOND, _CA = 0.08, (3.6, 4.0)
+
+
+def loose_ends(body: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
+    """Residues of rigid bodies beside a residue that is not of the same body.
+
+    Parameters
+    ----------
+    body : ndarray, dtype=int64, shape=(L,)
+        Rigid body of every residue, -1 for none.
+    count : int
+        How many on each side of a junction.
+
+    Returns
+    -------
+    ndarray, dtype=bool, shape=(L,)
+    """
+    loose = np.zeros(len(body), dtype=np.bool_)
+    for cut in np.flatnonzero(body[1:] != body[:-1]) + 1:
+        for rows in (slice(max(0, cut - count), cut), slice(cut, cut + count)):
+            loose[rows] |= body[rows] >= 0
+    return loose
+
+
+def linker_bonds(
+    coord: NDArray[np.float32], domain: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """C-N and CA-CA distances across every bond of a linker, junctions included.
+
+    Parameters
+    ----------
+    coord : ndarray, shape=(L, 4, 3)
+        N, CA, C, O in angstrom.
+    domain : ndarray, dtype=int, shape=(L,)
+        0 in linkers, 1..k in domains.
+
+    Returns
+    -------
+    c_n, ca_ca : ndarray, dtype=float64, shape=(bonds,)
+        Angstrom.
+    """
+    xyz = np.asarray(coord, dtype=np.float64)
+    left = np.flatnonzero((domain[1:] != domain[:-1]) | (domain[1:] == 0))
+    c_n = np.linalg.norm(xyz[left + 1, 0] - xyz[left, 2], axis=-1)
+    return c_n, np.linalg.norm(xyz[left + 1, 1] - xyz[left, 1], axis=-1)
+
+
+def close_chain(
+    coord: torch.Tensor,
+    body: NDArray[np.int64],
+    bonded: NDArray[np.bool_],
+    domain: NDArray[np.int64],
+    wishes: Sequence[Bound] = (),
+) -> torch.Tensor:
+    """Close one chain.
+
+    Parameters
+    ----------
+    coord : Tensor, shape=(L, 4, 3)
+        Finite, angstrom; rigid domains as given.
+    body : ndarray, dtype=int64, shape=(L,)
+        Rigid body of every residue, -1 for those that move by themselves.
+    bonded : ndarray, dtype=bool, shape=(L,)
+        False where a residue is not bonded to the next one.
+    domain : ndarray, dtype=int64, shape=(L,)
+        0 in linkers, 1..k in domains.
+    wishes : sequence of Bound, optional
+        Distances asked for; where the input meets them, so does the result, as far as the bonds
+        allow.
+
+    Returns
+    -------
+    Tensor, dtype=float32, shape=(L, 4, 3)
+    """
+    held = _held(coord[:, 1].double(), wishes)
+    rigid = bool((body >= 0).any())
+    best, least = coord, float("inf")
+    for count in _LOOSE if rigid else (0,):
+        closed = close_backbone(
+            coord,
+            None,
+            torch.as_tensor(body),
+            bonded=torch.as_tensor(bonded),
+            loose=torch.as_tensor(loose_ends(body, count)),
+            held=held,
+            forces=_RIGID_FORCES if rigid else _FLEXIBLE_FORCES,
+            steps=_STEPS,
+        ).coord
+        c_n, ca_ca = linker_bonds(closed.numpy(), domain)
+        wrong = _excess(c_n, ca_ca)
+        if wrong < least:
+            best, least = closed, wrong
+        if wrong <= 0:
+            break
+    return best
+
+
+def _held(ca: torch.Tensor, wishes: Sequence[Bound]) -> Bounds | None:
+    """CA pairs that hold wishes: the closest of a contact, all near ones of a distance to keep."""
+    rows = []
+    for wish in wishes:
+        distance = torch.cdist(ca[wish.a], ca[wish.b])
+        if wish.lower > 0:
+            for i, j in (distance < wish.lower + _WATCHED).nonzero().tolist():
+                rows.append((int(wish.a[i]), int(wish.b[j]), wish.lower, float("inf")))
+        else:
+            where = int(distance.argmin())
+            i, j = divmod(where, len(wish.b))
+            rows.append((int(wish.a[i]), int(wish.b[j]), 0.0, wish.upper))
+    if not rows:
+        return None
+    a, b, lower, upper = (list(column) for column in zip(*rows, strict=True))
+    share = _HOLD / max(1.0, len(rows) / 10)
+    return Bounds(
+        torch.tensor(a) * ATOMS + 1,
+        torch.tensor(b) * ATOMS + 1,
+        torch.tensor(lower, dtype=torch.float64),
+        torch.tensor(upper, dtype=torch.float64),
+        torch.full((len(rows),), share, dtype=torch.float64),
+    )
+
+
+def _excess(c_n: NDArray[np.float64], ca_ca: NDArray[np.float64]) -> float:
+    """By how much the worst linker bond lies outside its bounds; 0 or less where none does."""
+    off: Sequence[float] = [
+        float(np.abs(c_n - 1.329).max(initial=0.0)) - _BOND,
+        float((_CA[0] - ca_ca).max(initial=0.0)),
+        float((ca_ca - _CA[1]).max(initial=0.0)),
+    ]
+    return max(off)
