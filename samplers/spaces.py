@@ -92,8 +92,10 @@ class Space(ABC):
         """Keep what any later chart needs to have the entry of a prediction at ``y``."""
 
     @abstractmethod
-    def recall(self, x: Tensor, record: tuple[Tensor, ...], shift: float) -> Tensor:
-        """Entry of a remembered prediction in the chart at ``x``."""
+    def recall(
+        self, x: Tensor, records: Sequence[tuple[Tensor, ...]], shifts: Sequence[float]
+    ) -> list[Tensor]:
+        """Entries of remembered predictions in the chart at ``x``."""
 
 
 @dataclass(frozen=True)
@@ -149,9 +151,11 @@ class Euclidean(Space):
         """Return the entry, the same in every chart."""
         return (self.entry(y, value, shift),)
 
-    def recall(self, x: Tensor, record: tuple[Tensor, ...], shift: float) -> Tensor:
-        """Return the entry."""
-        return record[0]
+    def recall(
+        self, x: Tensor, records: Sequence[tuple[Tensor, ...]], shifts: Sequence[float]
+    ) -> list[Tensor]:
+        """Return the entries."""
+        return [record[0] for record in records]
 
 
 @dataclass(frozen=True)
@@ -208,10 +212,18 @@ class SO3(Space):
         """Return point and value."""
         return y, value
 
-    def recall(self, x: Tensor, record: tuple[Tensor, ...], shift: float) -> Tensor:
-        """Return the entry in the chart at ``x``."""
-        y, value = record
-        return self.entry(None if y is x else self.coordinate(x, y), value, shift)
+    def recall(
+        self, x: Tensor, records: Sequence[tuple[Tensor, ...]], shifts: Sequence[float]
+    ) -> list[Tensor]:
+        """Return the entries, all but that of ``x`` itself in one pass."""
+        entries = [value for _, value in records]
+        away = [i for i, (y, _) in enumerate(records) if y is not x]
+        if away:
+            u = self.coordinate(x, torch.stack([records[i][0] for i in away]))
+            carried = so3.dexpinv(u, torch.stack([entries[i] for i in away]))
+            for i, v, w in zip(away, carried.unbind(), u.unbind(), strict=True):
+                entries[i] = v if shifts[i] == 0.0 else torch.add(v, w, alpha=shifts[i])
+        return entries
 
 
 @dataclass(frozen=True)

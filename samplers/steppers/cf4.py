@@ -72,7 +72,7 @@ class CF4(Stepper):
             values = evaluate(point, times[stage])
             velocities.append(
                 tuple(
-                    space.recall(x, space.record(x, v, shift[stage]), shift[stage])
+                    space.recall(x, (space.record(x, v, shift[stage]),), shift[stage:])[0]
                     for space, x, v, (_, shift) in zip(factors, point, values, parts, strict=True)
                 )
             )

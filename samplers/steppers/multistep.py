@@ -279,7 +279,7 @@ class Multistep(Stepper):
             for c, space in enumerate(factors):
                 blend, shifts = step.refine, step.shifts[c]
                 first = space.entry(coordinates[c], values[c], shifts[0])
-                second = space.recall(here[c], past[c][0], shifts[1])
+                (second,) = space.recall(here[c], past[c][:1], shifts[1:])
                 _, after[c] = space.reach(
                     here[c], blend.factors[c], blend.weights[c], (first, second)
                 )
@@ -296,7 +296,7 @@ class Multistep(Stepper):
         shifts: tuple[float, ...],
     ) -> tuple[Tensor, Tensor]:
         weights = blend.weights[c]
-        entries = [space.recall(x, records[j], shifts[j + 1]) for j in range(len(weights))]
+        entries = space.recall(x, records[: len(weights)], shifts[1:])
         return space.reach(x, blend.factors[c], weights, entries)
 
 

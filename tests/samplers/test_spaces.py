@@ -77,9 +77,11 @@ def test_charts_blend_and_remember(name):
         torch.testing.assert_close(point, x @ so3.exp(flat))
     torch.testing.assert_close(space.coordinate(x, point), coordinate)
     for base in (x, y):
-        recalled = space.recall(base, space.record(y, w, 0.7), 0.7)
-        at = space.coordinate(base, y)
-        torch.testing.assert_close(recalled, space.entry(at, w, 0.0) + 0.7 * at)
+        records = (space.record(x, u, 0.7), space.record(y, w, 0.2))
+        entries = space.recall(base, records, (0.7, 0.2))
+        for entry, to, value, shift in zip(entries, (x, y), (u, w), (0.7, 0.2), strict=True):
+            at = space.coordinate(base, to)
+            torch.testing.assert_close(entry, space.entry(at, value, 0.0) + shift * at)
 
 
 def test_product_is_the_factors():
