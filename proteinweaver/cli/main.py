@@ -33,7 +33,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _INTERRUPTED = "interrupted; what is finished is kept, the same command goes on"
-_COMMANDS: tuple[Callable[..., None], ...] = (design, generate, assemble, sequence, train, evaluate)
+_COMMANDS: tuple[Callable[..., None], ...] = (
+    design,
+    generate,
+    assemble,
+    sequence,
+    train,
+    evaluate,
+)
 for _command in _COMMANDS:
     app.command()(_command)
 app.add_typer(data, name="data")

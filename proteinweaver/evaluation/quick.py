@@ -97,9 +97,9 @@ def highest_path(score: Float32) -> IntArray:
     """
     batch, rows, columns = score.shape
     value = np.zeros((batch, rows + 1, columns + 1), dtype=np.float32)
-    for i in range(rows):
-        best = np.maximum(value[:, i, 1:], value[:, i, :-1] + score[:, i])
-        np.maximum.accumulate(best, axis=1, out=value[:, i + 1, 1:])
+    for k in range(rows):
+        best = np.maximum(value[:, k, 1:], value[:, k, :-1] + score[:, k])
+        np.maximum.accumulate(best, axis=1, out=value[:, k + 1, 1:])
     partner = np.full((batch, rows), -1, dtype=np.int64)
     row: IntArray = np.full(batch, rows, dtype=np.int64)
     column: IntArray = np.full(batch, columns, dtype=np.int64)

@@ -174,9 +174,9 @@ def evaluate(
         Row(entry, _values(entry, record, comparison, k, out), record)
         for k, (entry, record) in enumerate(zip(entries, records, strict=True))
     )
+    write_atomic(out / "metrics.csv", _csv(rows, columns))
     used = {key for row in rows for key, value in row.values.items() if _text(value)}
     columns = tuple(column for column in columns if column.key in used)
-    write_atomic(out / "metrics.csv", _csv(rows, columns))
     summary = summary_of(rows, columns, comparison, sources, ignored)
     write_atomic(out / "summary.json", _json(summary))
     if not any(row.is_ok for row in rows):

@@ -1,0 +1,93 @@
+"""``proteinweaver evaluate``: how good structures are, in a table and a page."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from proteinweaver.cli import options
+
+
+def evaluate(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH... [KEY=VALUE]...",
+            help="Run folders, folders of PDB or mmCIF files, files; any other config key.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        str | None, typer.Option("--out", "-o", metavar="DIR", help="Folder for the results.")
+    ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            "--reference",
+            metavar="DIR|SET.npz",
+            help="Structures to measure novelty against.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", help="Processes.", show_default="all cores"),
+    ] = None,
+    no_align: Annotated[
+        bool, typer.Option("--no-align", help="No diversity, clusters and novelty.")
+    ] = False,
+    no_report: Annotated[bool, typer.Option("--no-report", help="No report.html.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Measure files again that did not change.")
+    ] = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Measure structures of anybody and write metrics.csv, summary.json and report.html.
+
+    Geometry, diversity, novelty, and natives of the same lengths. A file that cannot be read is a
+    row that says why. Only files that changed since the last time are measured.
+    """
+    paths, overrides = _split(words)
+    flags = {
+        "paths": paths,
+        "out": out,
+        "workers": workers,
+        "compare.reference": reference,
+        "compare.enabled": False if no_align else None,
+        "report": False if no_report else None,
+        "overwrite": True if overwrite else None,
+    }
+    from proteinweaver.cli.config import compose
+    from proteinweaver.evaluation.run import EvaluateConfig
+
+    config = compose("evaluate", EvaluateConfig, overrides, flags)
+    from proteinweaver.cli.progress import Counter
+    from proteinweaver.errors import UserError
+    from proteinweaver.evaluation import run
+
+    if not config.out:
+        raise UserError("no folder to write into; give -o DIR")
+    if not config.paths:
+        raise UserError("nothing to evaluate; give a run folder, a folder of structures or a file")
+    with Counter("files", quiet) as counter:
+        result = run.evaluate(config, progress=counter)
+    if config.report:
+        from proteinweaver.report.page import write_page
+
+        write_page(result, config.trajectory_mb)
+    failed = sum(not row.is_ok for row in result.rows)
+    passed = sum(row.values.get("gate") == 1 for row in result.rows)
+    written = "report.html, metrics.csv, summary.json" if config.report else "metrics.csv"
+    typer.echo(
+        f"{len(result.rows)} files, {result.measured} measured now, {failed} unreadable;"
+        f" {passed} meet the geometry gate; {result.out}: {written}"
+    )
+
+
+def _split(words: list[str]) -> tuple[list[str], list[str]]:
+    """Separate paths from ``key=value``; a file whose name holds ``=`` is a path."""
+    overrides = [
+        word
+        for word in words
+        if ("=" in word or word.startswith(("~", "+"))) and not Path(word).exists()
+    ]
+    return [word for word in words if word not in overrides], overrides
