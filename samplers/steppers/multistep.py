@@ -42,9 +42,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from samplers.component import Nodes
 from samplers.noise import NoiseSource
-from samplers.spaces import Space, State
+from samplers.spaces import State
 from samplers.steppers.base import Evaluate, Plan, Stepper, Track, floats
+from samplers.steppers.blends import Blend, Moves, blended, folded
 from samplers.steppers.weights import CLOCKS, KINDS, growth, interpolation_weights
 
 __all__ = ["Multistep"]
@@ -53,39 +55,17 @@ _MOST = 1e3  # sum |b_j| / |sum b_j| beyond which extrapolation only magnifies e
 
 
 @dataclass(frozen=True)
-class _Blend:
-    """New point of every component: factor of the base, weights of the entries, newest first."""
-
-    factors: tuple[float, ...]
-    weights: tuple[tuple[float, ...], ...]
-
-
-@dataclass(frozen=True)
 class _Step:
-    """One step.
+    """One step: its time and the next, the moves, and the base of the next correction.
 
-    Attributes
-    ----------
-    t, next_t : float
-    correct : _Blend or None
-        From the remembered base to here.
-    predict : _Blend
-        From here to the next grid point.
-    refine : _Blend or None
-        The same after an additional call at the predicted point.
-    hold : {"here", "old", "none"}
-        The base that the next correction starts from.
-    shifts : tuple, [components][entries]
-        Entry = prediction + shift * coordinate, newest first from the next grid point on.
+    ``hold`` is "here", "old" (the base remembered so far) or "none".
     """
 
     t: float
     next_t: float
-    correct: _Blend | None
-    predict: _Blend
-    refine: _Blend | None
+    moves: tuple[Moves, ...]
+    refine: bool
     hold: str
-    shifts: tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -184,55 +164,57 @@ class Multistep(Stepper):
         return _Shape(nodes, correct, hold=hold)
 
     def prepare(self, tracks: tuple[Track, ...], times: Tensor) -> tuple[_Step, ...]:
-        """Weights of every step, computed in groups of steps of one shape."""
+        """Compute the moves of every step."""
         shapes = [self._shape(k) for k in range(len(times) - 1)]
-        blends = [self._blends(tracks, times, shapes, which) for which in _USES]
-        at, depth = floats(times), self.nodes + self.corrector
-        shifts = []
-        for track in tracks:
-            p, q = track.at(times).reading(track.component.predicts, self.kind)
-            shifts.append([0.0] * depth + floats(p / q))
+        moves = zip(*(self._moves(track, times, shapes) for track in tracks), strict=True)
+        at = floats(times)
         return tuple(
-            _Step(
-                t=at[k],
-                next_t=at[k + 1],
-                correct=blends[0].get(k),
-                predict=blends[1][k],
-                refine=blends[2].get(k),
-                hold=shape.hold,
-                shifts=tuple(tuple(row[k + 1 + depth : k : -1]) for row in shifts),
-            )
-            for k, shape in enumerate(shapes)
+            _Step(t, following, parts, shape.refine, shape.hold)
+            for t, following, parts, shape in zip(at[:-1], at[1:], moves, shapes, strict=True)
         )
+
+    def _moves(self, track: Track, times: Tensor, shapes: Sequence[_Shape]) -> list[Moves]:
+        nodes, depth = track.at(times), self.nodes + self.corrector
+        p, q = nodes.reading(track.component.predicts, self.kind)
+        shifts = [0.0] * depth + floats(p / q)
+        correct, predict, refine = (self._blends(track, nodes, q, shapes, use) for use in _USES)
+        plain = dict(predict)
+        for k, shape in enumerate(shapes):
+            if k in correct and shape.lag == 1 and not track.curved:
+                predict[k] = folded(plain[k - 1], correct.pop(k), plain[k])
+        return [
+            Moves(
+                correct.get(k),
+                predict[k],
+                refine.get(k),
+                tuple(shifts[k + 1 + depth : k : -1]),
+            )
+            for k in range(len(shapes))
+        ]
 
     def _blends(
         self,
-        tracks: tuple[Track, ...],
-        times: Tensor,
+        track: Track,
+        nodes: Nodes,
+        q: Tensor,
         shapes: Sequence[_Shape],
         use: Callable[[_Shape], _Use | None],
-    ) -> dict[int, _Blend]:
-        """Blends of one use by step."""
+    ) -> dict[int, Blend]:
+        """Blends of one use by step, computed in groups of steps of one shape."""
         groups: dict[_Use, list[int]] = {}
         for step, shape in enumerate(shapes):
             which = use(shape)
             if which is not None:
                 groups.setdefault(which, []).append(step)
-        result = {}
+        result, s = {}, nodes.log_rho
         for (newest, count, start, stop), steps in groups.items():
             k = torch.tensor(steps)
             used, a, b = k[:, None] + newest - torch.arange(count), k + start, k + stop
-            factors, weights = [], []
-            for track in tracks:
-                nodes = track.at(times)
-                s, law = nodes.log_rho, track.component.law
-                value = self.weights(track, s, used, a, b)
-                self._refuse_wild(value, s, a, b)
-                _, q = nodes.reading(track.component.predicts, self.kind)
-                factors.append(floats(growth(law, self.kind, s[a], s[b])))
-                weights.append([tuple(row) for row in floats(value * q[used])])
-            for i, step in enumerate(steps):
-                result[step] = _Blend(tuple(f[i] for f in factors), tuple(w[i] for w in weights))
+            weights = self.weights(track, s, used, a, b)
+            self._refuse_wild(weights, s, a, b)
+            factors = growth(track.component.law, self.kind, s[a], s[b])
+            rows = zip(steps, floats(factors), floats(weights * q[used]), strict=True)
+            result.update({step: Blend(f, tuple(w)) for step, f, w in rows})
         return result
 
     def _refuse_wild(self, weights: Tensor, s: Tensor, a: Tensor, b: Tensor) -> None:
@@ -262,42 +244,27 @@ class Multistep(Stepper):
         depth = self.nodes + self.corrector
         values = evaluate(state, step.t)
         here, after, coordinates, past = [], [], [], []
-        for c, space in enumerate(factors):
-            x, shifts = state[c], step.shifts[c]
-            records = (space.record(x, values[c], shifts[1]),)
+        for c, (space, moves) in enumerate(zip(factors, step.moves, strict=True)):
+            x = state[c]
+            records = (space.record(x, values[c], moves.shifts[1]),)
             if memory is not None:
                 records += memory.past[c]
-            if step.correct is not None:
-                x = self._blend(space, memory.base[c], step.correct, c, records, shifts)[1]
-            u, y = self._blend(space, x, step.predict, c, records, shifts)
+            if moves.correct is not None:
+                _, x = blended(space, memory.base[c], moves.correct, records, moves.shifts)
+            u, y = blended(space, x, moves.predict, records, moves.shifts)
             here.append(x)
             after.append(y)
             coordinates.append(u)
             past.append(records[: depth - 1])
-        if step.refine is not None:
+        if step.refine:
             values = evaluate(tuple(after), step.next_t)
-            for c, space in enumerate(factors):
-                blend, shifts = step.refine, step.shifts[c]
-                first = space.entry(coordinates[c], values[c], shifts[0])
-                (second,) = space.recall(here[c], past[c][:1], shifts[1:])
-                _, after[c] = space.reach(
-                    here[c], blend.factors[c], blend.weights[c], (first, second)
-                )
+            for c, (space, moves) in enumerate(zip(factors, step.moves, strict=True)):
+                first = space.entry(coordinates[c], values[c], moves.shifts[0])
+                entries = [first, *space.recall(here[c], past[c][:1], moves.shifts[1:])]
+                blend = moves.refine or moves.predict
+                _, after[c] = space.reach(here[c], blend.factor, blend.weights, entries)
         base = {"here": tuple(here), "old": memory and memory.base, "none": None}[step.hold]
         return tuple(after), _Memory(base, tuple(past))
-
-    @staticmethod
-    def _blend(
-        space: Space,
-        x: Tensor,
-        blend: _Blend,
-        c: int,
-        records: tuple[tuple[Tensor, ...], ...],
-        shifts: tuple[float, ...],
-    ) -> tuple[Tensor, Tensor]:
-        weights = blend.weights[c]
-        entries = space.recall(x, records[: len(weights)], shifts[1:])
-        return space.reach(x, blend.factors[c], weights, entries)
 
 
 _Use = tuple[int, int, int, int]  # newest entry, entries, start and end, relative to the step
