@@ -4,8 +4,9 @@
 
 Kinds and treatment: `proteinweaver.data.negatives`. Only what passes the geometry gate
 (`proteinweaver.evaluation.gate`) is kept; the share that does is printed. At ``--scale 1`` a
-split gets 900 distorted, 450 glued, 300 mirrored, 300 swapped chains and up to 900 poses with
-their controls. The result is a pure function of data, split, scale and seed.
+split gets 900 distorted, 450 glued, 300 mirrored, 300 swapped chains and up to 1800 poses with
+their controls. The result is a pure function of data, split, scale and seed; ``--add`` puts it
+behind what the file holds already.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from proteinweaver.data import negatives as forge
-from proteinweaver.data.negative_sets import write_negatives
+from proteinweaver.data.negative_sets import NegativeSet, write_negatives
 from proteinweaver.data.negatives import Negative
 from proteinweaver.data.store import StructureStore
 from proteinweaver.evaluation.gate import passes_gate
@@ -27,7 +28,7 @@ from proteinweaver.evaluation.geometry import chain_metrics
 REPO = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("PROTEINWEAVER_DATA", REPO.parent / "shared" / "data"))
 SIZES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
-COUNTS = {"distorted": 900, "glued": 450, "mirrored": 300, "swapped": 300, "posed": 900}
+COUNTS = {"distorted": 900, "glued": 450, "mirrored": 300, "swapped": 300, "posed": 1800}
 SHORTEST, LONGEST = 50, 180  # residues of chains treated in torsion space
 
 
@@ -77,10 +78,16 @@ def main() -> None:
     parser.add_argument("--split", default="train", choices=("train", "valid", "test"))
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kinds", default=",".join(COUNTS), help="which, separated by commas")
+    parser.add_argument("--add", action="store_true", help="keep what is in the file")
     options = parser.parse_args()
+    file = options.out / f"negatives-{options.split}.npz"
     kept: list[Negative] = []
+    if options.add:
+        there = NegativeSet.read(file)
+        kept = [there.item(k) for k in range(len(there))]
     start = time.monotonic()
-    for kind in COUNTS:
+    for kind in options.kinds.split(","):
         tried, passed = Counter(), Counter()
         for found in made(kind, options.data, options.split, options.scale, options.seed):
             key = f"{found.kind} {found.size:g}" if found.kind == "distorted" else found.kind
@@ -90,7 +97,6 @@ def main() -> None:
                 kept.append(found)
         shares = ", ".join(f"{key}: {passed[key]} of {tried[key]}" for key in tried)
         print(f"{time.monotonic() - start:6.0f} s  {shares}", flush=True)
-        file = options.out / f"negatives-{options.split}.npz"
         write_negatives(file, kept)
     print(f"{file}: {len(kept)}")
 

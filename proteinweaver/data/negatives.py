@@ -24,7 +24,7 @@ who builds a set keeps what passes it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -79,6 +79,15 @@ class Negative:
     coord: NDArray[np.float32]
     break_after: NDArray[np.bool_]
     target: NDArray[np.float32]
+
+    def first(self, count: int) -> "Negative":
+        """Its first residues."""
+        return replace(
+            self,
+            coord=self.coord[:count],
+            break_after=self.break_after[:count],
+            target=self.target[:count],
+        )
 
 
 def local_agreement(coord: NDArray[np.floating], native: NDArray[np.floating]) -> FloatArray:

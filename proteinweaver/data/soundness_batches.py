@@ -96,7 +96,7 @@ class SoundnessSource:
     negatives : NegativeSet
     split : str
     residues : int
-        Of a batch at most.
+        Of a batch.
     neighbours : int
     branches : int
     max_noise : float
@@ -160,13 +160,19 @@ class SoundnessSource:
         while room > 0:
             items.append(self._drawn(rng))
             room -= len(items[-1].coord)
-        items = items[:-1] if room < 0 and len(items) > 1 else items
+        # the last one is cut to fill the batch exactly, and then counts for nothing
+        whole = len(items) - int(room < 0)
+        keep = len(items[-1].coord) + room
+        items[-1] = items[-1].first(keep)
         coords = [
             torch.from_numpy(add_jitter(item.coord, rng.uniform(0, self.max_noise), rng))
             for item in items
         ]
         seen = [
-            [zlib.crc32(f"{branch} {item.source}".encode()) % _LEFT_OUT != 0 for item in items]
+            [
+                k < whole and zlib.crc32(f"{branch} {item.source}".encode()) % _LEFT_OUT != 0
+                for k, item in enumerate(items)
+            ]
             for branch in range(self.branches)
         ]
         return SoundnessBatch(

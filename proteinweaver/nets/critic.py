@@ -12,8 +12,9 @@ its last taken after the sum: two thirds of the work are gone, because they happ
 the amino acids of the neighbours that come before it in that order (order-agnostic).
 
 *Soundness head*: an ensemble of small branches on the same trunk. A branch passes messages of its
-own, gives a logit to every residue and one to the whole backbone (attention over residues, chosen
-by the branch itself, beside their mean).
+own, gives a logit to every residue and one to the whole backbone: from the mean of the residues
+and four means weighted by attention, of states, of the residues' own logits, and of descriptors
+(`proteinweaver.nets.critic_descriptors`).
 
 References
 ----------
@@ -27,6 +28,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from proteinweaver.nets.critic_descriptors import DESCRIPTORS, residue_descriptors
 from proteinweaver.nets.critic_graph import (
     EDGE_FEATURES,
     NODE_FEATURES,
@@ -209,6 +211,7 @@ class _Branch(nn.Module):
         super().__init__()
         width = config.branch_width
         self.node_in = nn.Sequential(nn.LayerNorm(config.width), nn.Linear(config.width, width))
+        self.described = nn.Linear(DESCRIPTORS, width)
         self.edge_in = nn.Sequential(nn.LayerNorm(config.width), nn.Linear(config.width, width))
         self.layers = nn.ModuleList(
             _TrunkLayer(width, config.dropout, k + 1 < config.branch_layers)
@@ -217,10 +220,16 @@ class _Branch(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.residue = nn.Linear(width, 1)
         self.attention = nn.Linear(width, 4)
-        self.chain = nn.Sequential(nn.Linear(5 * width, width), nn.GELU(), nn.Linear(width, 1))
+        inputs = 5 * (width + DESCRIPTORS)
+        self.chain = nn.Sequential(nn.Linear(inputs, width), nn.GELU(), nn.Linear(width, 1))
+        self.plain = nn.Linear(inputs, 1)
+        self.gain = nn.Parameter(torch.ones(5))
 
-    def forward(self, trunk: Trunk, chains: PackedChains, count: int) -> tuple[Tensor, Tensor]:
-        h, e = self.node_in(trunk.node), self.edge_in(trunk.edge)
+    def forward(
+        self, trunk: Trunk, described: Tensor, chains: PackedChains, count: int
+    ) -> tuple[Tensor, Tensor]:
+        h = self.node_in(trunk.node) + self.described(described)
+        e = self.edge_in(trunk.edge)
         for layer in self.layers:
             h, e = layer(h, e, chains.neighbour, chains.near)
         h = self.norm(h)
@@ -229,10 +238,15 @@ class _Branch(nn.Module):
         weight = torch.cat((torch.ones_like(score[:, :1]), score), dim=-1)
         total = weight.new_zeros(count, 5).index_add(0, chains.item, weight)
         share = weight / total[chains.item]
-        pooled = h.new_zeros(count, 5, h.shape[-1]).index_add(
-            0, chains.item, share[..., None] * h[:, None]
+        state = torch.cat((h, described), dim=-1)
+        pooled = state.new_zeros(count, 5, state.shape[-1]).index_add(
+            0, chains.item, share[..., None] * state[:, None]
         )
-        return self.chain(pooled.flatten(1))[:, 0], self.residue(h)[:, 0]
+        pooled = pooled.flatten(1)
+        residue = self.residue(h)[:, 0]
+        told = h.new_zeros(count, 5).index_add(0, chains.item, share * residue[:, None])
+        logit = self.chain(pooled)[:, 0] + self.plain(pooled)[:, 0] + told @ self.gain / 5.0
+        return logit, residue
 
 
 class Critic(nn.Module):
@@ -300,5 +314,7 @@ class Critic(nn.Module):
     def judge(self, trunk: Trunk, chains: PackedChains) -> Judgement:
         """Logits of soundness from every branch."""
         count = chains.count
-        found = [branch(trunk, chains, count) for branch in self.branches]
+        with torch.no_grad():
+            described = residue_descriptors(chains)
+        found = [branch(trunk, described, chains, count) for branch in self.branches]
         return Judgement(torch.stack([c for c, _ in found]), torch.stack([r for _, r in found]))

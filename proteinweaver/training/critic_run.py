@@ -167,7 +167,9 @@ def _compiled(net: Critic, on: bool) -> Iterator[None]:
             "trainer.compile needs a C++ compiler and finds none; install g++, or leave it out"
         )
     plain = critic_module.edge_features
-    for layer in [*net.layers, *net.sequence_layers]:
+    branches: list[Any] = list(net.branches)
+    inner = [layer for branch in branches for layer in branch.layers]
+    for layer in [*net.layers, *net.sequence_layers, *inner]:
         layer.compile(dynamic=False)
     try:
         critic_module.edge_features = torch.compile(plain, dynamic=False)

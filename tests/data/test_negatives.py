@@ -172,13 +172,17 @@ def test_batches_are_keyed_and_leave_out_what_they_should(sets):
     first, again = source().batch(3), source().batch(3)
     assert bool((first.chains.coord == again.chains.coord).all())
     assert not bool((first.chains.coord[:40] == source().batch(4).chains.coord[:40]).all())
-    assert first.residues <= 300
+    assert first.residues == 300
+    whole = first.chains.item.bincount()
+    assert not first.weight[:, whole < 40].any()  # cut to fill the batch
     assert first.weight.shape == (3, len(first.chain_target))
     lengths = {
         int(n)
         for k in range(12)
         for batch in [source(("glued",)).batch(k)]
-        for n, t in zip(batch.chains.item.bincount(), batch.chain_target, strict=True)
-        if t < 0.5
+        for n, t, w in zip(
+            batch.chains.item.bincount(), batch.chain_target, batch.weight.amax(0), strict=True
+        )
+        if t < 0.5 and w
     }
     assert lengths == {73}  # the distorted one; the glued chain of 45 is never drawn
