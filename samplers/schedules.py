@@ -31,6 +31,7 @@ __all__ = [
     "RectifiedFlow",
     "SubVP",
     "TangentPower",
+    "Unscaled",
     "VPCosine",
     "VPLinear",
 ]
@@ -281,3 +282,22 @@ class RectifiedFlow(NoiseLaw):
 
     def _inverse(self, rho: Tensor) -> Tensor:
         return rho / (1 + rho)
+
+
+@dataclass(frozen=True)
+class Unscaled(VarianceExploding):
+    """Variance-exploding law with the noise-to-signal ratio of another: the law of x/alpha.
+
+    The clock of quantities that are carried along a run, such as a log density.
+    """
+
+    law: NoiseLaw
+
+    def _rho(self, t: Tensor) -> Tensor:
+        return self.law._rho(t)
+
+    def _rho_drho(self, t: Tensor) -> Tensor:
+        return self.law._rho_drho(t)
+
+    def _inverse(self, rho: Tensor) -> Tensor:
+        return self.law._inverse(rho)

@@ -19,6 +19,7 @@ LAWS = [
     schedules.LinearSigma(),
     schedules.SubVP(),
     schedules.RectifiedFlow(),
+    schedules.Unscaled(schedules.TangentPower()),
 ]
 laws = pytest.mark.parametrize("law", LAWS, ids=lambda law: type(law).__name__)
 TIMES = torch.linspace(0.01, 0.99, 37, dtype=torch.float64)
