@@ -179,9 +179,9 @@ def _charge(
     iterations: int,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Integrals over one step for each draw: drift, divergence, sharp; stretch; unsolved."""
-    rhos = path.levels()
+    rhos = path.levels
     x = torch.stack([clean + rho * z for rho in rhos])
-    anchor = path.law.rho(path.prefix[0])
+    _, anchor, _ = path.anchor
     guess = torch.stack([_origin(target, p, rho, anchor) for p, rho in zip(x, rhos, strict=True)])
     found = path.velocity(x, guess, iterations)
     score = torch.stack([target.score(p, 1.0, rho) for p, rho in zip(x, rhos, strict=True)])

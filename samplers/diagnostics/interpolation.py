@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -115,23 +116,32 @@ class Path:
     thetas: Array
     degree: int = 5
 
-    @property
+    @cached_property
     def ends(self) -> tuple[float, float]:
         """Clock s = log rho at both ends of the step."""
         rho = self.law.rho(torch.tensor((self.prefix[-1], self.end), dtype=torch.float64)).log()
         first, last = rho.tolist()
         return first, last
 
+    @cached_property
     def levels(self) -> list[float]:
         """Noise-to-signal ratio at each theta."""
         first, last = self.ends
         return [float(np.exp(first + theta * (last - first))) for theta in self.thetas]
 
-    def _times(self) -> list[float]:
+    @cached_property
+    def anchor(self) -> tuple[float, float, float]:
+        """Alpha and rho where the path begins, and alpha at the start of the step."""
+        first = self.prefix[0]
+        return self.law.alpha(first), self.law.rho(first), self.law.alpha(self.prefix[-1])
+
+    @cached_property
+    def _stops(self) -> list[tuple[float, float]]:
+        """Inner times and the end of the step, with their alphas."""
         first, last = self.ends
         inner = np.exp(first + lobatto(self.degree)[1:-1] * (last - first))
-        times: list[float] = self.law.t_from_rho(torch.from_numpy(inner)).tolist()
-        return [*times, self.end]
+        times: list[float] = [*self.law.t_from_rho(torch.from_numpy(inner)).tolist(), self.end]
+        return [(t, self.law.alpha(t)) for t in times]
 
     def velocity(self, x: Tensor, guess: Tensor, iterations: int = 8) -> Velocity:
         """Velocity of the path at points, by Newton's method.
@@ -153,21 +163,13 @@ class Path:
         values, slopes = lagrange(lobatto(self.degree), self.thetas)
         weight = torch.from_numpy(values).to(x)[:, None, None]
         slope = torch.from_numpy(slopes / (last - first)).to(x)[:, None, None]
-        times = self._times()
-        alpha0 = self.law.alpha(self.prefix[0])
-        alphas = self.law.alpha(torch.tensor(times, dtype=torch.float64)).tolist()
-        anchored = len(self.prefix) > 1
-        # As the difference from the start of the step, the step costs no digits.
-        start = [self.prefix] if anchored else []
+        alpha, _, alpha_here = self.anchor
 
         def stages(y: Tensor) -> Tensor:
-            point = alpha0 * y
-            fixed = [self.advance(point, p) / self.law.alpha(p[-1]) for p in start] or [y]
-            moved = [
-                self.advance(point, (*self.prefix, t)) / a
-                for t, a in zip(times, alphas, strict=True)
-            ]
-            return torch.stack((*fixed, *moved), -1)
+            point = alpha * y
+            here = self.advance(point, self.prefix) / alpha_here if len(self.prefix) > 1 else y
+            moved = [self.advance(point, (*self.prefix, t)) / a for t, a in self._stops]
+            return torch.stack((here, *moved), -1)
 
         y = guess
         for _ in range(iterations):
@@ -177,7 +179,7 @@ class Path:
         f, df = _stage_jacobian(stages, y)
         g, dg = (f * weight).sum(-1), (df * weight.unsqueeze(-2)).sum(-1)
         rate = (df * slope.unsqueeze(-2)).sum(-1)
-        width = torch.tensor(self.levels()).to(x).square().add(1).sqrt()
+        width = x.new_tensor(self.levels).square().add(1).sqrt()
         divergence = _solve(dg.mT, rate.mT).diagonal(dim1=-2, dim2=-1).sum(-1)
         return Velocity(
             (f * slope).sum(-1),

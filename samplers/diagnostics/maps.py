@@ -2,7 +2,7 @@ r"""A sampler as a map of R^n, with its Jacobian.
 
 Diagnostics treat a deterministic sampler as a black box ``advance(x, times)`` that carries points
 at times[0] to times[-1]; `sampler_map` makes one from a field, a component and a stepper. Its
-Jacobian comes from forward-mode differentiation, one pass per dimension, so it suits small n.
+Jacobian costs one pass per dimension, so it suits small n.
 
 Densities are carried by the change of variables
 
@@ -70,6 +70,9 @@ def sampler_map(
 def value_and_jacobian(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
     """Values and Jacobians of a map that treats the points of a batch one by one.
 
+    J^T u is linear in u, and its derivative along u is J: one pass forward, one backward and one
+    more for each dimension of the *input*, however large the output.
+
     Parameters
     ----------
     function : callable, (..., n) -> (..., m)
@@ -80,14 +83,18 @@ def value_and_jacobian(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple
     value : Tensor, shape=(..., m)
     jacobian : Tensor, shape=(..., m, n)
     """
+    with torch.enable_grad():
+        x = x.detach().clone().requires_grad_()
+        value = function(x)
+        dual = torch.zeros_like(value, requires_grad=True)
+        (pulled,) = torch.autograd.grad(value, x, dual, create_graph=True)
     columns = []
-    value = x
     for axis in range(x.shape[-1]):
         direction = torch.zeros_like(x)
         direction[..., axis] = 1
-        value, column = torch.func.jvp(function, (x,), (direction,))  # type: ignore[misc]
+        (column,) = torch.autograd.grad(pulled, dual, direction, retain_graph=True)
         columns.append(column)
-    return value, torch.stack(columns, -1)
+    return value.detach(), torch.stack(columns, -1)
 
 
 def is_one_step(advance: Advance, x: Tensor, times: Sequence[float]) -> bool:

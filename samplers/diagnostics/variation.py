@@ -9,8 +9,8 @@ l_i = 1/2 (a_i/b_i - 1) under p, 1/2 (1 - b_i/a_i) under q, and
 Each probability is 1/2 + 1/pi Im int_0^inf exp(iuc) prod_i (1 - 2iu l_i)^(-1/2) du/u ([1]_). The
 path is turned by pi/8 into the half-plane where exp(iuc) decays (not by pi/4, where the product
 would grow with the dimension); the singularities lie on the imaginary axis and are not met, the
-small arc at 0 adds the angle, and with u = e^w the trapezoid rule is exact to about 1e-12. In the isotropic case it is a difference
-of chi-square probabilities, `isotropic_tv`.
+small arc at 0 adds the angle, and with u = e^w the trapezoid rule is exact to about 1e-12. In
+the isotropic case it is a difference of chi-square probabilities, `isotropic_tv`.
 
 **Two samples.** Any set A gives TV >= p(A) - q(A). `projected_tv` takes half-lines of projections
 (a Kolmogorov-Smirnov distance), `classifier_tv` the region a classifier trained on one half of the
