@@ -22,12 +22,13 @@ FLOOR = {
     "generation": 5,
     "training": 5,
     "report": 5,
-    "cli": 6,
+    "study": 6,
+    "cli": 7,
 }
 #: Rooms of pure tensors: no files.
 NO_IO = {"nets", "diffusion"}
 #: The only rooms that run a sampler or corrupt with its noise laws.
-USES_SAMPLERS = {"generation", "diffusion"}
+USES_SAMPLERS = {"generation", "diffusion", "study"}
 
 #: Third-party packages that may appear in certain places only.
 HOMES = {

@@ -5,6 +5,7 @@ holds every default; ``configs/<command>.yaml`` and its groups add recipes on to
 ``key=value`` overrides and flags come last. An unknown key is an error that names the nearest one.
 """
 
+import itertools
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,7 +25,7 @@ import proteinweaver
 from proteinweaver.errors import UserError, nearest
 from proteinweaver.io.typed import build, defaults
 
-__all__ = ["compose", "config_dir"]
+__all__ = ["compose", "config_dir", "sweep"]
 
 T = TypeVar("T")
 
@@ -89,6 +90,34 @@ def compose(
         if value is not None and key not in named:
             _set(tree, key, list(value) if isinstance(value, (list, tuple)) else value)
     return build(schema, tree)
+
+
+def sweep(overrides: Sequence[str]) -> list[list[str]]:
+    """Expand sweeps (``key=a,b``, ``key=range(1,4)``) into all combinations.
+
+    Parameters
+    ----------
+    overrides : sequence of str
+        Hydra overrides.
+
+    Returns
+    -------
+    list of list of str
+        Overrides of every run; one run where nothing is swept.
+
+    Raises
+    ------
+    UserError
+        For an override that cannot be read.
+    """
+    choices = []
+    for override, text in zip(_parse(overrides), overrides, strict=True):
+        if override.is_sweep_override():
+            key = override.get_key_element()
+            choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+        else:
+            choices.append([text])
+    return [list(chosen) for chosen in itertools.product(*choices)]
 
 
 def _parse(overrides: Sequence[str]) -> list[Override]:

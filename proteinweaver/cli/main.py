@@ -18,6 +18,7 @@ from proteinweaver.cli.generate import generate
 from proteinweaver.cli.info import info
 from proteinweaver.cli.process import prepare_process
 from proteinweaver.cli.sequence import sequence
+from proteinweaver.cli.study import study
 from proteinweaver.cli.train import train
 from proteinweaver.errors import UserError
 
@@ -40,6 +41,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     sequence,
     train,
     evaluate,
+    study,
 )
 for _command in _COMMANDS:
     app.command()(_command)

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 if TYPE_CHECKING:
     from proteinweaver.generation.run import RunEvent
 
-__all__ = ["Counter", "Reporter"]
+__all__ = ["Cases", "Counter", "Reporter"]
 
 
 class _Bar:
@@ -87,3 +87,13 @@ class Counter(_Bar):
         self.move(done, total, f"files ({failed} failed)" if failed else "files")
         if self.bar is None and not self.quiet and done * 10 // total > (done - 1) * 10 // total:
             self.say(f"{done} of {total} files, {failed} failed")
+
+
+class Cases(_Bar):
+    """Show the cases of a study; called with the numbers done and of all, and a line."""
+
+    def __call__(self, done: int, total: int, line: str) -> None:
+        """Show one step."""
+        self.move(done, total, "cases")
+        if line and not self.quiet:
+            self.say(line)
