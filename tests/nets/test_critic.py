@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from proteinweaver.evaluation.geometry import chain_metrics
+from proteinweaver.evaluation.hbonds import hydrogen_bonds
 from proteinweaver.nets.critic import AMINO_ACIDS, Critic, CriticConfig
+from proteinweaver.nets.critic_descriptors import residue_descriptors
 from proteinweaver.nets.critic_graph import edge_features, node_features, pack
-from proteinweaver.structure.ideal import build_backbone
+from proteinweaver.structure.ideal import build_backbone, ideal_element
 
 CONFIG = CriticConfig(
     width=16, neighbours=8, trunk_layers=2, sequence_layers=2, branches=2, branch_width=8
@@ -107,3 +110,21 @@ def test_features_are_what_they_say():
     assert nodes[7, 2] == 0  # phi across a jump is not told
     assert nodes[6, 5] == 0
     assert (nodes[1:7, 2] == 1).all()
+
+
+def test_descriptors_count_what_the_geometry_columns_count():
+    """Hydrogen bonds, contacts, Ramachandran and gyration against `evaluation`."""
+    xyz = torch.cat((chain(40, 8), ideal_element("H", 30).double()))
+    one, two = xyz[:40], xyz[40:]
+    chains = pack([one, two], [torch.arange(40), torch.arange(30)], 20)
+    found = residue_descriptors(chains)
+    for rows, coord in ((slice(0, 40), one.numpy()), (slice(40, 70), two.numpy())):
+        mean, plain = found[rows].mean(0), chain_metrics(coord)
+        bonds = hydrogen_bonds(coord)
+        assert ((found[rows, 0] > 0.5).numpy() >= (bonds >= 0)).all()
+        assert float(mean[4]) * 4 == pytest.approx(2 * plain.contacts_long, abs=0.05)
+        assert float(mean[10]) ** 0.5 == pytest.approx(plain.rg_ratio, abs=1e-6)
+        assert float(mean[7]) == pytest.approx(plain.rama_ok, abs=0.08)
+    assert found[44:70, 0].min() > 0.9  # inside a helix every N-H donates
+    assert found[40:66, 2].min() > 0.9  # and every O accepts
+    assert found[40:, 1].max() < 0.1  # never over more than five residues
