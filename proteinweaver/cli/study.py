@@ -57,12 +57,11 @@ def _run(
 ) -> None:
     from proteinweaver.cli.config import compose
     from proteinweaver.io.typed import plain
-    from proteinweaver.study.model import ModelStudy
-    from samplers.studies import STUDIES, Study
+    from proteinweaver.study.catalogue import CATALOGUE
 
-    schema: type[Study] = ModelStudy if kind == ModelStudy.name else STUDIES[kind]
+    root = f"study_{kind.replace('-', '_')}"
     try:
-        config = compose(f"study_{kind.replace('-', '_')}", schema, overrides, {"seed": seed})
+        config = compose(root, CATALOGUE[kind], overrides, {"seed": seed})
         cases = config.cases()
     except UserError:
         raise

@@ -108,8 +108,13 @@ def _log_ticks(a: float, b: float) -> list[tuple[float, str]]:
         stride = math.ceil(len(whole) / 9)
         return [(10.0**k, f"{10.0**k:g}") for k in whole if (k - whole[0]) % stride == 0]
     decades = range(math.floor(a), math.floor(b) + 1)
-    found = [m * 10.0**k for k in decades for m in (1, 2, 5)]
-    return [(v, f"{v:g}") for v in found if a - 1e-9 <= math.log10(v) <= b + 1e-9]
+    inside = []
+    for leads in ((1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8)):
+        found = [m * 10.0**k for k in decades for m in leads]
+        inside = [v for v in found if a - 1e-9 <= math.log10(v) <= b + 1e-9]
+        if len(inside) >= 3:
+            break
+    return [(v, f"{v:g}") for v in inside]
 
 
 def _frame(
@@ -153,7 +158,10 @@ def _line(
 ) -> list[str]:
     path = " ".join(f"{across(x):.1f},{up(y):.1f}" for x, y in points)
     dash = ' stroke-dasharray="5 4"' if series.dashed else ""
-    parts = [f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>']
+    parts = []
+    if series.joined:
+        look = f'fill="none" stroke="{colour}" stroke-width="2"{dash}'
+        parts.append(f'<polyline points="{path}" {look}/>')
     for x, y in points:
         parts.append(
             f'<circle cx="{across(x):.1f}" cy="{up(y):.1f}" r="3" fill="{colour}">'

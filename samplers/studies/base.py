@@ -37,12 +37,13 @@ class Case:
 
 @dataclass(frozen=True)
 class Series:
-    """One line of a figure; points that are not finite are left out."""
+    """One line of a figure, or its points alone; those that are not finite are left out."""
 
     label: str
     x: tuple[float, ...]
     y: tuple[float, ...]
     dashed: bool = False
+    joined: bool = True
 
 
 @dataclass(frozen=True)

@@ -187,7 +187,7 @@ class CertificateStudy(Study):
                 points = sorted((float(r["true_tv"]), float(r["sharp_upper"])) for r in known)
                 if points:
                     x, y = zip(*points, strict=True)
-                    lines.append(Series(name, x, y))
+                    lines.append(Series(name, x, y, joined=False))
             if lines:
                 ends = [v for line in lines for v in line.x]
                 lines.append(
