@@ -64,7 +64,9 @@ class CriticTrainConfig:
         Folder of ``last.ckpt``, ``metrics.jsonl`` and ``train.json``. A run found there is
         resumed.
     init : str
-        Start from the weights of this checkpoint.
+        Start from the weights of this checkpoint; branches only from one of the soundness head.
+    trunk : str
+        Take trunk and sequence head from this checkpoint instead.
     overwrite : bool
         Start afresh where `out` holds an earlier run.
     seed : int
@@ -82,6 +84,7 @@ class CriticTrainConfig:
     head: Literal["sequence", "decoder", "soundness"] = "sequence"
     out: str = ""
     init: str = ""
+    trunk: str = ""
     overwrite: bool = False
     seed: int = 0
     label_smoothing: float = 0.05

@@ -64,7 +64,7 @@ def train_critic(
     checkpoint = out / "last.ckpt"
     start = checkpoint if checkpoint.is_file() else None
     if config.init and start is None:
-        _start_from(task, config.init)
+        _start_from(task, config.init, config.trunk)
     elif config.head != "sequence" and start is None:
         raise UserError(f"head={config.head} needs a trained trunk; set init=SEQ/last.ckpt")
     held_out = valid if setup.valid_every else None
@@ -103,17 +103,25 @@ def critic_state(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, A
     return {k.removeprefix("net."): v for k, v in raw["state_dict"].items()}, raw[CARD]
 
 
-def _start_from(task: CriticTask, path: str) -> None:
-    """Load trunk and sequence head; branches start afresh."""
-    state, _ = critic_state(path)
-    state = {k: v for k, v in state.items() if not k.startswith("branches.")}
-    own = {k for k in task.net.state_dict() if not k.startswith("branches.")}
+def _start_from(task: CriticTask, path: str, trunk: str) -> None:
+    """Load trunk and sequence head, and branches from a run of theirs; else they start afresh."""
+    state, card = critic_state(path)
+    if trunk:
+        state |= {k: v for k, v in critic_state(trunk)[0].items() if not _of_branch(k)}
+    if card["head"] != "soundness":
+        state = {k: v for k, v in state.items() if not _of_branch(k)}
+    needed = {k for k in task.net.state_dict() if not _of_branch(k)}
     try:
-        task.net.load_state_dict(state, strict=False)
+        fits = needed <= set(state)
+        unknown = task.net.load_state_dict(state, strict=False).unexpected_keys
     except RuntimeError:
-        own = set()
-    if own != set(state):
+        fits, unknown = False, []
+    if unknown or not fits:
         raise UserError(f"{path}: not the network of the config; set model.* to match")
+
+
+def _of_branch(key: str) -> bool:
+    return key.startswith("branches.")
 
 
 def _sources(config: CriticTrainConfig) -> tuple[Source, Source, dict[str, str]]:

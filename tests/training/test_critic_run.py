@@ -110,6 +110,28 @@ def test_another_leg_of_the_sequence_head_can_keep_the_trunk(folder, trunk):
         assert torch.equal(value, after[key]) != key.startswith("sequence_"), key
 
 
+def test_branches_can_go_on_with_a_newer_trunk(folder, trunk):
+    start, newer, own = (str(folder / name / "last.ckpt") for name in ("seq", "newer", "moved"))
+    train_critic(config_of(folder, folder / "newer", 2, seed=5))
+    sound = config_of(folder, folder / "before", 1, head="soundness", init=start)
+    train_critic(sound)
+    no_step = replace(sound.optimizer, lr=1e-12)
+    train_critic(
+        replace(
+            sound,
+            out=str(folder / "moved"),
+            init=str(folder / "before" / "last.ckpt"),
+            trunk=newer,
+            optimizer=no_step,
+        )
+    )
+    moved = critic_state(own)[0]
+    kept, fresh = critic_state(folder / "before" / "last.ckpt")[0], critic_state(newer)[0]
+    for key, value in moved.items():
+        source = kept if key.startswith("branches.") else fresh
+        assert torch.allclose(value, source[key], atol=1e-6), key
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
