@@ -28,6 +28,12 @@ def evaluate(
             help="Structures to measure novelty against.",
         ),
     ] = None,
+    critic: Annotated[
+        str | None,
+        typer.Option(
+            "--critic", metavar="FILE|none", help="Weights of the critic.", show_default="shipped"
+        ),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option("--workers", help="Processes.", show_default="all cores"),
@@ -50,6 +56,7 @@ def evaluate(
     flags = {
         "paths": paths,
         "out": out,
+        "critic": critic,
         "workers": workers,
         "compare.reference": reference,
         "compare.enabled": False if no_align else None,

@@ -85,7 +85,8 @@ class Comparison:
     values : tuple of mapping
         Columns of every entry.
     diversity : mapping of str to SetDiversity
-        By set: all designs, and under ``NAME (gate met)`` those that meet the geometry gate.
+        By set: all designs, and under ``NAME (passing)`` those that pass the critic, or meet the
+        geometry gate where no critic spoke.
     references : int
         Structures novelty was measured against.
     """
@@ -139,8 +140,8 @@ def compare(
     with PairScores(chains, digests, workers) as scores:
         scores.load(cache)
         for name, rows in sets.items():
-            passing = [row for row in rows if records[usable[row]].values.get("gate") == 1]
-            for label, members in ((name, rows), (f"{name} (gate met)", passing)):
+            passing = [row for row in rows if _passes(records[usable[row]])]
+            for label, members in ((name, rows), (f"{name} (passing)", passing)):
                 if not members or (members is passing and len(passing) == len(rows)):
                     continue
                 found, places = _diversity(members, chains, prints, scores, config)
@@ -155,6 +156,10 @@ def compare(
             _novelty(usable, values, names, prints, scores, config.novelty_candidates)
         scores.save(cache)
     return Comparison(tuple(values), diversity, len(others))
+
+
+def _passes(record: Record) -> bool:
+    return record.values.get("pass", record.values.get("gate")) == 1
 
 
 def _diversity(

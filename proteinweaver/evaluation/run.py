@@ -37,7 +37,7 @@ from proteinweaver.evaluation.schema import COMPARISON_COLUMNS, FILE_COLUMNS, Co
 from proteinweaver.evaluation.summary import summary_of
 from proteinweaver.io.run_folder import write_atomic
 
-__all__ = ["EvaluateConfig", "Evaluation", "Row", "evaluate"]
+__all__ = ["EvaluateConfig", "Evaluation", "Row", "default_sources", "evaluate"]
 
 Progress = Callable[[int, int, int], None]
 
@@ -59,6 +59,8 @@ class EvaluateConfig:
         Processes that read and measure; 0 takes the cores of the machine.
     compare : CompareConfig
         Diversity, clusters, novelty.
+    critic : str
+        Weights of the critic; empty for the shipped ones, ``none`` to leave it out.
     report : bool
         Also write report.html.
     overwrite : bool
@@ -71,6 +73,7 @@ class EvaluateConfig:
     out: str = ""
     workers: int = 0
     compare: CompareConfig = field(default_factory=CompareConfig)
+    critic: str = ""
     report: bool = True
     overwrite: bool = False
     trajectory_mb: float = 3.0
@@ -132,7 +135,7 @@ class Evaluation:
 
 def evaluate(
     config: EvaluateConfig,
-    sources: Sequence[ColumnSource] = (GEOMETRY,),
+    sources: Sequence[ColumnSource] | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Evaluate files and write ``metrics.csv`` and ``summary.json``.
@@ -143,6 +146,7 @@ def evaluate(
         What to evaluate, and where to write.
     sources : sequence of ColumnSource, optional
         What measures; geometry first. Others run in this process, in order, on batches.
+        Default: geometry, and the critic where its weights are.
     progress : callable, optional
         Receives the numbers of files done, in all, and failed.
 
@@ -156,6 +160,7 @@ def evaluate(
         If a path holds nothing, the folder cannot be written, or no file at all can be measured
         (after the table that says why is written).
     """
+    sources = default_sources(config) if sources is None else sources
     entries, ignored = find_entries(config.paths)
     out = Path(config.out)
     _make_folder(out)
@@ -175,15 +180,30 @@ def evaluate(
         for k, (entry, record) in enumerate(zip(entries, records, strict=True))
     )
     write_atomic(out / "metrics.csv", _csv(rows, columns))
-    used = {key for row in rows for key, value in row.values.items() if _text(value)}
-    columns = tuple(column for column in columns if column.key in used)
     summary = summary_of(rows, columns, comparison, sources, ignored)
     write_atomic(out / "summary.json", _json(summary))
     if not any(row.is_ok for row in rows):
         raise UserError(
             f"none of {len(rows)} files could be measured; {out / 'metrics.csv'} tells why"
         )
-    return Evaluation(out, rows, columns, summary, measured)
+    used = {key for row in rows for key, value in row.values.items() if _text(value)}
+    shown = tuple(column for column in columns if column.key in used)
+    return Evaluation(out, rows, shown, summary, measured)
+
+
+def default_sources(config: EvaluateConfig) -> list[ColumnSource]:
+    """Geometry, and the critic unless it is left out or does not ship with this version.
+
+    Raises
+    ------
+    UserError
+        If the weights that the config names cannot be read.
+    """
+    from proteinweaver.evaluation.judged import critic_source, has_critic  # torch, networks
+
+    if config.critic == "none" or not (config.critic or has_critic()):
+        return [GEOMETRY]
+    return [GEOMETRY, critic_source(config.critic)]
 
 
 def _make_folder(out: Path) -> None:

@@ -107,7 +107,7 @@ def _counts(cells: Iterable[Any]) -> dict[str, int]:
 
 def _diversity(name: str, comparison: Comparison) -> dict[str, Any]:
     found = {}
-    for label, part in ((name, "all"), (f"{name} (gate met)", "gate met")):
+    for label, part in ((name, "all"), (f"{name} (passing)", "passing")):
         if label in comparison.diversity:
             d = comparison.diversity[label]
             found[part] = {

@@ -48,14 +48,15 @@ function structureOf(row) {
 
 /* ---- colours --------------------------------------------------------------------------------- */
 
-const words = { ss: "secondary structure", index: "N to C", faults: "local faults", burial: "burial" };
+const words = { ss: "secondary structure", index: "N to C", faults: "local faults", burial: "burial", soundness: "soundness (critic)" };
 
 function colourer(name, structure) {
   const L = structure.ca.length / 3, layer = structure.layers[name];
   if (name === "index" || !layer) return (i) => ramp(i / Math.max(L - 1, 1));
   if (name === "domain") return (i) => DOMAIN[structure.level(i, "domain") % DOMAIN.length];
   if (name === "ss") return (i) => SS[structure.ss[i]];
-  return (i) => (layer[i] === 255 ? [190, 190, 190] : ramp(layer[i] / 254));
+  const flip = name === "soundness"; // red is bad
+  return (i) => (layer[i] === 255 ? [190, 190, 190] : ramp(flip ? 1 - layer[i] / 254 : layer[i] / 254));
 }
 
 function legend(name, structure) {
@@ -65,7 +66,8 @@ function legend(name, structure) {
     const seen = new Set(Array.from(structure.layers.domain, (_, i) => structure.level(i, "domain")));
     return [...seen].sort((a, b) => a - b).map((k) => chip(DOMAIN[k % DOMAIN.length], k ? `${k}` : "linker")).join("");
   }
-  const ends = name === "index" ? ["N", "C"] : data.scales[name];
+  const ends = name === "index" ? ["N", "C"] : [...data.scales[name]];
+  if (name === "soundness") ends.reverse();
   const stops = [0, 0.25, 0.5, 0.75, 1].map((u) => `rgb(${ramp(u).map(Math.round)})`).join(",");
   return `${ends[0]} <i class="ramp" style="background:linear-gradient(90deg,${stops})"></i> ${ends[1]}`;
 }
@@ -322,12 +324,12 @@ $("plots").onclick = (e) => { const f = e.target.closest("figure"); if (f) sortB
 function setTable() {
   const show = (v, d = 2) => (isNumber(v) ? v.toFixed(d) : "-");
   const between = (i, d = 2) => (i && isNumber(i.value) ? `${show(i.value, d)}${isNumber(i.low) ? ` (${show(i.low, d)}-${show(i.high, d)})` : ""}` : "-");
-  const head = ["set", "files", "unreadable", "gate met", "mean pairwise TM", "clusters TM .5 / .6", "novelty TM", "energy distance to natives (floor; p)", "most frequent oddities"];
+  const head = ["set", "files", "unreadable", data.columns.some((c) => c.key === "pass") ? "pass" : "gate met", "mean pairwise TM", "clusters TM .5 / .6", "novelty TM", "energy distance to natives (floor; p)", "most frequent oddities"];
   const lines = Object.entries(data.summary).map(([name, s], k) => {
     const d = (s.diversity || {}).all, e = (s.natives || {}).energy;
     const odd = Object.entries(s.outside_natives).slice(0, 4).map(([key, n]) => `${key} ${n}`).join(", ");
     return [`<i style="display:inline-block;width:.8rem;height:.8rem;border-radius:3px;background:${SETS[k % SETS.length]}"></i> ${escape(name)}`,
-      s.files, s.failed.length, between(s.columns.gate), d ? between(d.pairwise_tm) : "-", d ? Object.values(d.clusters).join(" / ") : "-",
+      s.files, s.failed.length, between(s.columns.pass || s.columns.gate), d ? between(d.pairwise_tm) : "-", d ? Object.values(d.clusters).join(" / ") : "-",
       between(s.columns.novelty_tm), e ? `${show(e.distance)} (${show(e.floor)}; p ${show(e.p_value, 3)})` : "-", escape(odd)];
   });
   const row = (cells, tag) => `<tr>${cells.map((c, k) => `<${tag} class="${k === 0 || k === 8 ? "text" : ""}">${c}</${tag}>`).join("")}</tr>`;

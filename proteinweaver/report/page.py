@@ -29,8 +29,8 @@ from proteinweaver.report.trajectories import read_states, trajectory_file
 __all__ = ["page_html", "write_page"]
 
 _SHOWN = (
-    "name", "set", "faults", "outside_count", "error", "length", "rg_ratio", "hb", "hb_long",
-    "contacts_long", "clash_36", "cn_ok", "rama_ok", "coil", "soundness", "domain_rmsd_max",
+    "name", "set", "faults", "outside_count", "error", "pass", "soundness", "length", "rg_ratio",
+    "hb", "hb_long", "contacts_long", "clash_36", "cn_ok", "rama_ok", "coil", "domain_rmsd_max",
     "interface_contacts", "linker_ok", "novelty_tm", "cluster_50",
 )  # fmt: skip
 _PLOTS = (
