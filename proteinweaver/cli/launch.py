@@ -8,7 +8,6 @@ from proteinweaver.errors import UserError
 
 if TYPE_CHECKING:
     from proteinweaver.generation.config import RunConfig
-    from proteinweaver.generation.jobs import DesignPlan
 
 __all__ = ["launch"]
 
@@ -38,8 +37,10 @@ def launch(config: "RunConfig", *, dry_run: bool, quiet: bool) -> None:
     from proteinweaver.generation.run import plan_run, run_designs
 
     if dry_run:
+        from proteinweaver.generation.check import plan_line
+
         for plan in plan_run(config):
-            typer.echo(_plan_line(plan))
+            typer.echo(plan_line(plan))
         return
     with Reporter(quiet) as reporter:
         result = run_designs(config, reporter)
@@ -53,13 +54,3 @@ def launch(config: "RunConfig", *, dry_run: bool, quiet: bool) -> None:
     if result.failed:
         typer.echo(f"{len(result.failed)} failed: {', '.join(result.failed)}", err=True)
         raise typer.Exit(1)
-
-
-def _plan_line(plan: "DesignPlan") -> str:
-    parts = [
-        f"linker {len(segment)}"
-        if segment.source < 0
-        else f"{plan.sources[segment.source].name} {len(segment)}"
-        for segment in plan.segments
-    ]
-    return f"{plan.name}: {plan.length} residues = {' + '.join(parts)}"

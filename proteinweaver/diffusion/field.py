@@ -88,11 +88,12 @@ class FrameField:
             moved = separate_pieces(out.trans, self.condition.piece, share)
             out = replace(out, trans=centred(moved, self.condition.mask))
         if any(self.wishes):
-            out = self._granted(out, rho2 / (rho2 + 1e-4))
+            share = rho2 / (rho2 + 1e-4)
+            out = self._granted(out, share, share / (1.0 + rho2))
         self._previous = (out.rot, out.trans)
         return out
 
-    def _granted(self, out: Denoised, share: float) -> Denoised:
+    def _granted(self, out: Denoised, share: float, part: float) -> Denoised:
         """Move the pieces of every item as its wishes say."""
         rot, trans = out.rot.clone(), out.trans.clone()
         condition = self.condition
@@ -105,6 +106,7 @@ class FrameField:
                 known,
                 wishes,
                 share,
+                part,
             )
         return replace(out, rot=rot, trans=centred(trans, condition.mask))
 

@@ -17,6 +17,7 @@ References
 Müller, Macklin, Chentanez, Jeschke & Kim 2020, Comput. Graph. Forum 39, 101, equations (2)-(9).
 """
 
+import itertools
 from dataclasses import dataclass
 
 import torch
@@ -24,7 +25,10 @@ from torch import Tensor
 
 from samplers.so3 import exp
 
-__all__ = ["Bound", "Wishes", "meet_wishes"]
+__all__ = ["TOUCH", "Bound", "Wishes", "meet_wishes"]
+
+#: CA pairs of two pieces are not drawn closer than this (angstrom) by a wish.
+TOUCH = 4.5
 
 #: Angstrom over which residues near the closest pair share its impulse.
 _SOFT = 1.5
@@ -96,10 +100,10 @@ class _Bodies:
     ) -> None:
         """Shift a point of body a against one of b by ``wanted`` ``along``; -1 is fixed."""
         n = along / along.norm().clamp_min(1e-3)
-        arms, weight = [], 0.0
+        arms: list[tuple[int, Tensor, Tensor, Tensor]] = []
+        weight = 0.0
         for body, point, sign in ((a, at_a, 1.0), (b, at_b, -1.0)):
             if body < 0 or not len(self.rows[body]):
-                arms.append(None)
                 continue
             centre = self.x[self.rows[body]].mean(0)
             inverse = self.inverse_inertia(body, centre)
@@ -110,10 +114,7 @@ class _Bodies:
         if weight <= 0:
             return
         size = wanted / weight
-        for move in arms:
-            if move is None:
-                continue
-            body, centre, shift, axis = move
+        for body, centre, shift, axis in arms:
             angle = size * axis
             angle = angle * (0.5 / angle.norm().clamp_min(0.5))  # at most half a radian
             turn = exp(angle)
@@ -204,6 +205,7 @@ def meet_wishes(
     known: tuple[Tensor, Tensor],
     wishes: Wishes,
     share: float,
+    part: float = 0.0,
     rounds: int = 8,
 ) -> tuple[Tensor, Tensor]:
     """Move the pieces of one chain until its wishes are met.
@@ -219,6 +221,8 @@ def meet_wishes(
     wishes : Wishes
     share : float
         Between 0 (no effect) and 1: the part of every violation that one round takes away.
+    part : float
+        The same for CA pairs of two pieces closer than `TOUCH`.
     rounds : int
         Rounds over all wishes.
 
@@ -231,7 +235,14 @@ def meet_wishes(
         return rot, trans
     bodies = _Bodies(trans, piece)
     atoms = None
+    apart = [
+        Bound(one, two, lower=TOUCH)
+        for one, two in itertools.combinations(bodies.rows, 2)
+        if part > 0 and len(one) and len(two)
+    ]
     for _ in range(rounds):
+        for bound in apart:
+            _apply(bodies, bound, part)
         for bound in wishes.bounds:
             _apply(bodies, bound, share)
         if wishes.obstacle is not None:

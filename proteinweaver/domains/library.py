@@ -84,7 +84,11 @@ class DomainLibrary:
         return self._read[path]
 
     def draw(self, generator: np.random.Generator | int) -> Backbone:
-        """Draw a domain, every usable file alike.
+        """Draw a domain, every usable file alike; see `draw_file`."""
+        return self.draw_file(generator)[1]
+
+    def draw_file(self, generator: np.random.Generator | int) -> tuple[Path, Backbone]:
+        """Draw a file, every usable one alike, and read it.
 
         Parameters
         ----------
@@ -93,7 +97,8 @@ class DomainLibrary:
 
         Returns
         -------
-        Backbone
+        path : Path
+        domain : Backbone
 
         Raises
         ------
@@ -110,7 +115,7 @@ class DomainLibrary:
             if path in self.refused:
                 continue
             try:
-                return self.read(int(index))
+                return path, self.read(int(index))
             except UserError as error:
                 self.refused[path] = str(error)
         raise UserError(

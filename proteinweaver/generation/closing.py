@@ -4,7 +4,7 @@ A rigid domain that must hold its last residue to the hundredth of an angstrom l
 linker no way to close: half of the six-residue linkers stay open. So the residues beside a linker
 may move, elastically tied to their domain: one at every junction, and where the bonds are then
 still not right, two, then three. Everything else of the domain moves as one body; the drift stays
-within half an angstrom.
+within half an angstrom. Helices and strands of linkers are bodies too, and keep their ends.
 """
 
 from collections.abc import Sequence
@@ -112,7 +112,7 @@ def close_chain(
             None,
             torch.as_tensor(body),
             bonded=torch.as_tensor(bonded),
-            loose=torch.as_tensor(loose_ends(body, count)),
+            loose=torch.as_tensor(loose_ends(body, count) & (domain > 0)),
             held=held,
             forces=_RIGID_FORCES if rigid else _FLEXIBLE_FORCES,
             steps=_STEPS,

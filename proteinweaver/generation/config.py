@@ -17,6 +17,7 @@ from proteinweaver.io.wishes import ApartSpec, ContactSpec, PassBudget
 __all__ = [
     "AssembleConfig",
     "DesignConfig",
+    "DiversifyConfig",
     "GenerateConfig",
     "RunConfig",
     "SamplerConfig",
@@ -349,6 +350,43 @@ class DesignConfig(RunConfig):
                 seed=self.seed,
             ),
         )
+
+
+@dataclass(frozen=True)
+class DiversifyConfig(RunConfig):
+    """Variations of a chain: noise of time `partial_t` is added and taken away again.
+
+    Parameters
+    ----------
+    input : str
+        Structure file of one chain, ``file:selection`` included.
+    partial_t : float
+        Time of the noise, between 0 (nothing changes) and 1 (nothing is left).
+    domain : tuple of str
+        Ranges of the domains, such as ``"1-56"``, in the numbering of the file, ascending. By
+        default those of the design's side file; without one, those that `split` finds.
+    mode : {"rigid", "adapt", "free"}
+        How far the insides of the domains may change.
+    assembler_sampler : SamplerConfig
+        How the chain is sampled.
+    """
+
+    input: str = ""
+    partial_t: float = 0.3
+    domain: tuple[str, ...] = ()
+    mode: Mode = "adapt"
+    assembler_sampler: SamplerConfig = field(default_factory=assembler_sampler)
+
+    def __post_init__(self) -> None:
+        """Refuse what no file is needed to refuse."""
+        super().__post_init__()
+        if not self.input:
+            raise UserError("nothing to vary: give a structure file")
+        if not 0.05 <= self.partial_t < 1:
+            raise UserError(
+                f"partial_t is {self.partial_t:g}; give a time from 0.05 (hardly a change) to"
+                " below 1 (nothing is left)"
+            )
 
 
 def _check_candidates(count: int) -> None:

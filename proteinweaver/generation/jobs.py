@@ -17,7 +17,8 @@ from proteinweaver.domains.blueprint import parse_blueprint
 from proteinweaver.domains.library import DomainLibrary
 from proteinweaver.domains.plan import DEFAULT_LINKER, split_length
 from proteinweaver.errors import UserError
-from proteinweaver.generation.config import RunConfig
+from proteinweaver.generation.config import DiversifyConfig, RunConfig
+from proteinweaver.generation.varied import varied_request
 from proteinweaver.io.read import read_backbone
 from proteinweaver.io.select import split_spec
 from proteinweaver.io.spec import DomainSpec, Fold, JobSpec, Mode
@@ -84,10 +85,16 @@ class Source:
         """Return the source with its domain: itself, or one drawn from its library."""
         if self.library is None:
             return self
-        backbone = self.library.draw(seed)
-        _check_given(backbone, str(self.library.folder / backbone.name))
-        file = f"{self.library.folder}/{backbone.name}"
-        return replace(self, backbone=backbone, length=len(backbone), file=file, library=None)
+        path, backbone = self.library.draw_file(seed % 2**63)
+        _check_given(backbone, str(path))
+        return replace(
+            self,
+            backbone=backbone,
+            length=len(backbone),
+            file=str(path),
+            sha256=_digest(path),
+            library=None,
+        )
 
 
 @dataclass(frozen=True)
@@ -119,6 +126,8 @@ class Job:
         """Everything that decides what its designs are; the number of designs does not."""
         request = {key: value for key, value in plain(self.spec).items() if key not in _FREE}
         files = [source.sha256 for source in self.sources]
+        if self.start is not None:
+            request["partial_t"] = self.start_t
         if self.spec.context:
             request["context"] = _digest(split_spec(self.spec.context).path)
         return {**request, "seed": self.seed, "domains": _without_paths(self.spec), "files": files}
@@ -202,6 +211,8 @@ def resolve_jobs(config: RunConfig) -> tuple[Job, ...]:
     UserError
         If a file cannot be read, a selection does not exist, or lengths do not fit.
     """
+    if isinstance(config, DiversifyConfig):
+        return (_varied_job(config),)
     jobs = []
     for spec in config.jobs():
         seed = config.seed if spec.seed is None else spec.seed
@@ -292,6 +303,13 @@ def _source(spec: JobSpec, k: int) -> Source:
         group=_KEPT if kept else domain.group,
         kept=kept,
     )
+
+
+def _varied_job(config: DiversifyConfig) -> Job:
+    """Make the job that varies a chain."""
+    spec, coord = varied_request(config)
+    sources = tuple(_source(spec, k) for k in range(spec.domain_count))
+    return Job(spec, config.seed, sources, coord, config.partial_t)
 
 
 #: Group of the domains whose pose is kept; groups of a request are its own numbers.

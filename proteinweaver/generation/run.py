@@ -5,6 +5,7 @@ design is written at once, so a killed run loses at most the batch in flight, an
 the same request goes on where it stopped.
 """
 
+import json
 import platform
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,6 +22,7 @@ from proteinweaver.errors import UserError
 from proteinweaver.generation.config import RunConfig
 from proteinweaver.generation.feasibility import check_plan
 from proteinweaver.generation.fixed_positions import write_fixed_positions
+from proteinweaver.generation.graft import check_graft, graft
 from proteinweaver.generation.jobs import DesignPlan, Job, plan_design, resolve_jobs
 from proteinweaver.generation.model import pick_device
 from proteinweaver.generation.ranking import ranked_rows
@@ -184,6 +186,8 @@ class _Budget:
 
 
 def _plans(jobs: Sequence[Job], config: RunConfig) -> tuple[DesignPlan, ...]:
+    for job in jobs if config.graft else ():
+        check_graft(job)
     shard = Shard.parse(config.shard)
     plans = tuple(
         plan_design(job, index)
@@ -232,6 +236,16 @@ def _open_folder(config: RunConfig, jobs: Sequence[Job], kit: Kit) -> RunFolder 
 
 def _write(folder: RunFolder, design: Design, kit: Kit) -> None:
     files = design_files(design, kit.config, kit.settings)
+    metrics = dict(design.metrics)
+    if kit.config.graft:
+        whole = graft(design)
+        metrics["side_chain_clashes"] = whole.clashes
+        about = {"clashes": whole.clashes, "worst": whole.worst, "ligands": whole.ligands}
+        files = {
+            f"grafts/{design.name}.pdb": whole.text,
+            f"grafts/{design.name}.json": json.dumps(about, indent=1) + "\n",
+            **files,
+        }
     line = {
         "name": design.name,
         "job": design.plan.job.spec.name,
@@ -243,7 +257,7 @@ def _write(folder: RunFolder, design: Design, kit: Kit) -> None:
         "reasons": _reasons(design),
         "score": round(design.score, 5),
         "total_s": round(design.timing["total_s"], 3),
-        "metrics": {k: round(float(v), 5) for k, v in design.metrics.items() if np.isfinite(v)},
+        "metrics": {k: round(float(v), 5) for k, v in metrics.items() if np.isfinite(v)},
     }
     folder.write(line, files)
 

@@ -20,7 +20,7 @@ from proteinweaver.evaluation.superposition import move, rmsd, superpose
 from proteinweaver.generation.jobs import DesignPlan, Segment
 from proteinweaver.io.read import read_all_atoms, read_structure
 from proteinweaver.io.select import select_positions, split_spec
-from proteinweaver.io.wishes import ContactSpec, read_apart, read_contact
+from proteinweaver.io.wishes import ApartSpec, ContactSpec, read_apart, read_contact
 from proteinweaver.structure.all_atoms import WATER
 
 __all__ = ["DesignWishes", "Findings", "PairWish", "measure_wishes", "resolve_wishes"]
@@ -138,7 +138,9 @@ def resolve_wishes(plan: DesignPlan) -> DesignWishes:
     """
     spec = plan.job.spec
     pairs = []
-    for wish in (*map(read_contact, spec.contacts), *map(read_apart, spec.apart)):
+    asked: list[ContactSpec | ApartSpec] = [read_contact(item) for item in spec.contacts]
+    asked += [read_apart(item) for item in spec.apart]
+    for wish in asked:
         contact = isinstance(wish, ContactSpec)
         pairs.append(
             PairWish(
@@ -153,7 +155,7 @@ def resolve_wishes(plan: DesignPlan) -> DesignWishes:
     kept = tuple(k for k, segment in enumerate(places) if plan.sources[segment.source].kept)
     if not spec.context:
         return DesignWishes(tuple(pairs), kept)
-    given = [k for k, segment in enumerate(places) if plan.sources[segment.source].sha256]
+    given = [k for k, segment in enumerate(places) if plan.sources[segment.source].file]
     first = min(given, key=lambda k: places[k].source)
     anchor = kept[0] if kept else first
     source = plan.sources[places[anchor].source]
@@ -195,7 +197,7 @@ def _context(plan: DesignPlan) -> NDArray[np.float32]:
     chosen = split_spec(text)
     used = set()
     for source in plan.sources:
-        if source.backbone is not None and source.sha256 and source.library is None:
+        if source.backbone is not None and source.file:
             path = split_spec(source.file).path
             if path.resolve() == chosen.path.resolve():
                 part = source.backbone

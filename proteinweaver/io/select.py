@@ -17,6 +17,7 @@ A file name may contain colons: the longest part of the text that is a file is t
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from numpy.typing import NDArray
 from proteinweaver.errors import UserError
 from proteinweaver.structure.backbone import Backbone
 
-__all__ = ["FileSelection", "select_positions", "select_residues", "split_spec"]
+__all__ = ["FileSelection", "select_positions", "select_residues", "selection_of", "split_spec"]
 
 _NUMBER = r"(-?\d+)([A-Za-z]?)"
 _RANGE = re.compile(rf"{_NUMBER}(?:-{_NUMBER})?")
@@ -147,6 +148,30 @@ def select_positions(backbone: Backbone, selection: str, where: str) -> NDArray[
         end = int(index[-1])
         taken[index] = True
     return np.flatnonzero(taken)
+
+
+def selection_of(backbone: Backbone, ranges: Sequence[tuple[int, int]]) -> str:
+    """Word stretches of residues as a selection.
+
+    Parameters
+    ----------
+    backbone : Backbone
+        The residues of a file.
+    ranges : sequence of (start, stop)
+        Positions from 0, half open, each within one chain.
+
+    Returns
+    -------
+    str
+        Such as ``"A10-50,A60-120"``.
+    """
+
+    def end(i: int) -> str:
+        return f"{int(backbone.resnum[i])}{backbone.icode[i]}"
+
+    return ",".join(
+        f"{backbone.chain[start]}{end(start)}-{end(stop - 1)}" for start, stop in ranges
+    )
 
 
 def _is_file(path: Path) -> bool:
