@@ -11,13 +11,16 @@ from collections.abc import Callable, Sequence
 import typer
 
 from proteinweaver.cli.assemble import assemble
+from proteinweaver.cli.check import check
 from proteinweaver.cli.data import data
 from proteinweaver.cli.design import design
+from proteinweaver.cli.diversify import diversify
 from proteinweaver.cli.evaluate import evaluate
 from proteinweaver.cli.generate import generate
 from proteinweaver.cli.info import info
 from proteinweaver.cli.process import prepare_process
 from proteinweaver.cli.sequence import sequence
+from proteinweaver.cli.split import split
 from proteinweaver.cli.study import study
 from proteinweaver.cli.train import train
 from proteinweaver.errors import UserError
@@ -38,6 +41,9 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     design,
     generate,
     assemble,
+    diversify,
+    split,
+    check,
     sequence,
     train,
     evaluate,
