@@ -45,11 +45,11 @@ def mode_jacobian(rotvec: Tensor, variance: Tensor) -> Tensor:
     """
     w = safe_norm(rotvec)
     tau = variance.expand(w.shape)
-    g: Tensor
-    slope: Tensor
-    g, slope = torch.func.jvp(  # type: ignore[misc]
-        lambda a: heat_kernel.radial_score_over_angle(a, tau), (w,), (torch.ones_like(w),)
-    )
+    with torch.enable_grad():
+        leaf = w if w.requires_grad else w.detach().requires_grad_()
+        g = heat_kernel.radial_score_over_angle(leaf, tau)
+        (slope,) = torch.autograd.grad(g.sum(), leaf, create_graph=w.requires_grad)
+    g = g if w.requires_grad else g.detach()
     axis = rotvec / w.clamp(min=1e-300).unsqueeze(-1)
     radial = (slope * w)[..., None, None] * axis.unsqueeze(-1) * axis.unsqueeze(-2)
     return g[..., None, None] * so3.right_jacobian_inverse(rotvec) + radial
