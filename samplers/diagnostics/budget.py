@@ -17,7 +17,8 @@ vectors, and each one's projection on the total,
     share_i = E<x_i - x_{i-1}, x_m - x_0> / rms(x_m - x_0),
 
 adds up to the RMS error exactly. `gaussian_chain` gives the chain in closed form for diagonal
-Gaussians, where the sampler is an affine map along each axis.
+Gaussians, where the sampler is an affine map along each axis; `flow_chain` gives coupled points
+for any target, by reference flows.
 """
 
 from __future__ import annotations
@@ -33,8 +34,10 @@ from torch import Tensor
 from samplers.diagnostics.gaussian_law import DiagonalGaussian, exact_gain, sampler_gain
 from samplers.diagnostics.maps import Advance
 from samplers.schedules import NoiseLaw
+from samplers.targets import reference
+from samplers.targets.base import Target
 
-__all__ = ["PARTS", "Budget", "gaussian_chain", "law_budget", "path_budget"]
+__all__ = ["PARTS", "Budget", "flow_chain", "gaussian_chain", "law_budget", "path_budget"]
 
 PARTS = ("early stopping", "initialisation", "score", "discretisation")
 Law = TypeVar("Law")
@@ -153,4 +156,52 @@ def gaussian_chain(
         prior.mapped(flow_shift, flow_gain),
         prior.mapped(learned_shift, learned_gain),
         prior.mapped(shift, gain),
+    ]
+
+
+def flow_chain(
+    target: Target,
+    learned: reference.ScoreAt,
+    advance: Advance,
+    law: NoiseLaw,
+    times: Sequence[float],
+    start: tuple[Tensor, Tensor],
+    *,
+    rho_data: float = 1e-3,
+    tolerance: float = 1e-10,
+) -> list[Tensor]:
+    """Coupled points of `PARTS` for any target on R^n.
+
+    Parameters
+    ----------
+    target : Target
+    learned : callable (x, alpha, sigma) -> Tensor
+        Score that the sampler uses; ``target.score`` for none.
+    advance : callable (x, times) -> Tensor
+        The sampler with the learned score.
+    law : NoiseLaw
+    times : sequence of float
+    start : (Tensor, Tensor), shapes=(b, n)
+        Draws of p_t at ``times[0]`` and of the sampler's prior, coupled row by row (the same
+        noise with and without the data).
+    rho_data : float
+        Noise-to-signal ratio that counts as no noise: the flow of the first point ends there.
+    tolerance : float
+        Of the reference flows.
+
+    Returns
+    -------
+    list of Tensor, length 5
+        For `path_budget`.
+    """
+    exact, prior = start
+    first, last = ((law.alpha(t), law.sigma(t)) for t in (times[0], times[-1]))
+    data = (1.0, rho_data)
+    stopped = reference.flow(target, exact, first, last, tolerance)
+    return [
+        reference.flow(target, stopped, last, data, tolerance),
+        stopped,
+        reference.flow(target, prior, first, last, tolerance),
+        reference.score_flow(learned, prior, first, last, tolerance),
+        advance(prior, times),
     ]

@@ -13,8 +13,8 @@ whose integral over the whole space is 0, so the positive part is half of the wh
 is never worse than half the lemma, and often equal to the truth to a few per cent. Both sides of
 the comparison are at hand when the target is exact: v is its probability flow, and v' the sampler
 filled in as an ODE (`samplers.diagnostics.interpolation`), whatever field the sampler was given,
-so a wrong score is charged as well. Integrated over the run, with TV at the start added, each is an upper bound of the
-sampler's error in total variation.
+so a wrong score is charged as well. Integrated over the run, with TV at the start added, each is
+an upper bound of the sampler's error in total variation.
 
 Expectations are over p, drawn exactly: x_t = alpha x_0 + sigma z with the same (x_0, z) along the
 whole run, so each draw gives one independent number, its path integral, and the mean of these has

@@ -34,7 +34,7 @@ def mixture(dim: int) -> GaussianMixture:
 
 
 def starts(dim: int, count: int = 256) -> Tensor:
-    """Initial noises z of the comparison, shape (count, dim): x = z alpha sqrt(1 + rho^2)."""
+    """Draw the initial noises z, shape (count, dim); runs start at x = alpha sqrt(1 + rho^2) z."""
     return torch.from_numpy(np.random.default_rng(1234).standard_normal((count, dim)))
 
 

@@ -171,6 +171,25 @@ def test_divergence_matters_at_equal_l2():
     assert values[1] > 1.3 * values[0]
 
 
+def test_budget_of_coupled_points():
+    """Gaussian with a wrong Gaussian score: every link of the chain is a closed form."""
+    times = grid(12, t_max=0.5)
+    first, last = level(times[0]), level(times[-1])
+    wrong = Gaussian(GAUSSIAN.mean + 0.1, 1.2 * GAUSSIAN.covariance)
+    clean = GAUSSIAN.sample(50, generator())
+    z = torch.randn(50, 2, generator=generator(1), dtype=torch.float64)
+    advance = maps.sampler_map(score_field(wrong, LAW), COMPONENT, steppers.make("heun"))
+    start = first[0] * clean + first[1] * z, z
+    chain = budget.flow_chain(GAUSSIAN, wrong.score, advance, LAW, times, start)
+    torch.testing.assert_close(chain[1], GAUSSIAN.flow(start[0], first, last))
+    torch.testing.assert_close(chain[3], wrong.flow(z, first, last), rtol=0, atol=1e-9)
+    found = budget.path_budget(chain)
+    assert found.signed.sum().item() == pytest.approx(found.total.item(), abs=1e-8)
+    truth = (advance(z, times) - GAUSSIAN.flow(start[0], first, (1.0, 1e-3))).square().sum(-1)
+    assert found.total.item() == pytest.approx(truth.mean().sqrt().item(), abs=1e-8)
+    assert (found.sizes > 1e-4).all()
+
+
 def test_churn_empties_the_space_between_modes():
     """Two narrow modes: DDIM leaves samples on the segment, the reverse SDE hardly any."""
     narrow = GaussianMixture(
