@@ -12,7 +12,7 @@ def split(
     out: options.Out = None,
     smallest: Annotated[
         int | None,
-        typer.Option("--smallest", help="Fewest residues of a domain.", show_default="35"),
+        typer.Option("--smallest", help="Fewest residues of a domain.", show_default="40"),
     ] = None,
 ) -> None:
     """Find the domains of a structure by the density of its contacts.

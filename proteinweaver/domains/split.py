@@ -55,12 +55,12 @@ class SplitSettings:
         Fewest residues on either side of an inserted part.
     """
 
-    cut: float = 0.30
+    cut: float = 0.105
     double: float = 0.8
-    join: float = 1.2
-    alpha: float = 0.43
+    join: float = 1.0
+    alpha: float = 0.5
     reach: float = 8.0
-    smallest: int = 35
+    smallest: int = 40
     segment: int = 15
 
 
