@@ -14,7 +14,13 @@ from proteinweaver.errors import UserError
 from proteinweaver.evaluation.measure import GEOMETRY, ColumnSource, Layer, Measured
 from proteinweaver.evaluation.run import EvaluateConfig, evaluate
 from proteinweaver.evaluation.samples import find_entries, read_sample
-from proteinweaver.evaluation.schema import ColumnInfo
+from proteinweaver.evaluation.schema import (
+    COMPARISON_COLUMNS,
+    FILE_COLUMNS,
+    GEOMETRY_COLUMNS,
+    ColumnInfo,
+    as_markdown,
+)
 from proteinweaver.io.pdb import pdb_text
 from proteinweaver.structure.backbone import Backbone
 
@@ -252,3 +258,9 @@ def test_two_processes_give_the_same_table(folder, tmp_path):
     evaluate(two, [GEOMETRY])
     one = (tmp_path / "one" / "metrics.csv").read_text()
     assert one == (tmp_path / "two" / "metrics.csv").read_text()
+
+
+def test_documentation_lists_every_column(repo):
+    text = (repo / "docs" / "evaluation.md").read_text()
+    for columns in (FILE_COLUMNS, GEOMETRY_COLUMNS, COMPARISON_COLUMNS):
+        assert as_markdown(columns) in text
