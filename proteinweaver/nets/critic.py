@@ -23,6 +23,7 @@ autoregression); Lakshminarayanan et al. 2017, NeurIPS 30 (ensembles for uncerta
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -224,6 +225,10 @@ class _Branch(nn.Module):
         self.chain = nn.Sequential(nn.Linear(inputs, width), nn.GELU(), nn.Linear(width, 1))
         self.plain = nn.Linear(inputs, 1)
         self.gain = nn.Parameter(torch.ones(5))
+        self.centre: Tensor
+        self.scale: Tensor
+        self.register_buffer("centre", torch.zeros(DESCRIPTORS))
+        self.register_buffer("scale", torch.ones(DESCRIPTORS))
 
     def forward(
         self, trunk: Trunk, described: Tensor, chains: PackedChains, count: int
@@ -238,14 +243,16 @@ class _Branch(nn.Module):
         weight = torch.cat((torch.ones_like(score[:, :1]), score), dim=-1)
         total = weight.new_zeros(count, 5).index_add(0, chains.item, weight)
         share = weight / total[chains.item]
-        state = torch.cat((h, described), dim=-1)
+        # chains differ little in the means of descriptors: measured in units of that difference
+        told_of = ((described - self.centre) / self.scale).clamp(-30.0, 30.0)
+        state = torch.cat((h, told_of), dim=-1)
         pooled = state.new_zeros(count, 5, state.shape[-1]).index_add(
             0, chains.item, share[..., None] * state[:, None]
         )
         pooled = pooled.flatten(1)
         residue = self.residue(h)[:, 0]
         told = h.new_zeros(count, 5).index_add(0, chains.item, share * residue[:, None])
-        logit = self.chain(pooled)[:, 0] + self.plain(pooled)[:, 0] + told @ self.gain / 5.0
+        logit = self.chain(pooled)[:, 0] + 4.0 * self.plain(pooled)[:, 0] + told @ self.gain / 5.0
         return logit, residue
 
 
@@ -310,6 +317,19 @@ class Critic(nn.Module):
             g = layer(g, trunk.node, trunk.edge, amino, place, chains.near)
         logits: Tensor = self.sequence_out(g)
         return logits
+
+    def standardise(self, means: Tensor) -> None:
+        """Tell the branches how descriptors vary among backbones.
+
+        Parameters
+        ----------
+        means : Tensor, shape=(B, DESCRIPTORS)
+            Means over backbones.
+        """
+        branch: Any
+        for branch in self.branches:
+            branch.centre.copy_(means.mean(0))
+            branch.scale.copy_(means.std(0).clamp_min(1e-3))
 
     def judge(self, trunk: Trunk, chains: PackedChains) -> Judgement:
         """Logits of soundness from every branch."""

@@ -13,11 +13,14 @@ from proteinweaver.data.soundness_batches import SoundnessBatch
 from proteinweaver.errors import UserError
 from proteinweaver.io.typed import plain
 from proteinweaver.nets.critic import AMINO_ACIDS, Critic, Trunk
+from proteinweaver.nets.critic_descriptors import residue_descriptors
 from proteinweaver.nets.critic_graph import PackedChains
 from proteinweaver.training.checkpoints import CARD
 from proteinweaver.training.critic_config import CriticTrainConfig
 
 __all__ = ["CriticTask", "DecoderTask", "SequenceTask", "SoundnessTask"]
+
+_MEASURED = 24  # batches from which the spread of descriptors is taken
 
 
 class CriticTask(LightningModule):
@@ -160,6 +163,21 @@ class SoundnessTask(CriticTask):
     """Soundness branches on a trunk that stays as it is."""
 
     head = "soundness"
+
+    def on_fit_start(self) -> None:
+        """Measure how descriptors vary, where that is not known yet."""
+        branch: Any = self.net.branches[0]
+        if bool((branch.scale != 1.0).any()):
+            return
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        means = []
+        for number in range(_MEASURED):
+            chains = data.train.batch(number).chains
+            value = residue_descriptors(chains)
+            total = value.new_zeros(chains.count, value.shape[-1])
+            total.index_add_(0, chains.item, value)
+            means.append(total / chains.item.bincount()[:, None])
+        self.net.standardise(torch.cat(means).to(self.device))
 
     def trained_parameters(self) -> list[torch.nn.Parameter]:
         """Those of the branches."""
