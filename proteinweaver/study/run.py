@@ -164,6 +164,8 @@ def _append(file: Path, name: str, rows: Sequence[Row]) -> None:
         for row in rows
     ]
     line = json.dumps({"case": name, "rows": sound}) + "\n"
+    if file.is_file() and file.stat().st_size and not file.read_bytes().endswith(b"\n"):
+        line = "\n" + line  # a killed run broke off inside a line
     handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
         os.write(handle, line.encode())
