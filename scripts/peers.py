@@ -222,6 +222,9 @@ PEERS = {
         "diffusers",
         _diffusers(_DPM, True, solver_order=3, use_lu_lambdas=True, euler_at_final=True),
     ),
+    "diffusers DPM++ 3M lu": Peer(
+        "diffusers", _diffusers(_DPM, solver_order=3, use_lu_lambdas=True)
+    ),
     "diffusers DPM++ 3S": Peer("diffusers", _diffusers("DPMSolverSinglestep", solver_order=3)),
     "diffusers UniPC 2": Peer("diffusers", _diffusers("UniPCMultistep")),
     "diffusers UniPC 3": Peer("diffusers", _diffusers("UniPCMultistep", solver_order=3)),
