@@ -13,8 +13,8 @@ the amino acids of the neighbours that come before it in that order (order-agnos
 
 *Soundness head*: an ensemble of small branches on the same trunk. A branch passes messages of its
 own, gives a logit to every residue and one to the whole backbone: from the mean of the residues
-and four means weighted by attention, of states, of the residues' own logits, and of descriptors
-(`proteinweaver.nets.critic_descriptors`).
+and four means weighted by attention, of states and of the residues' own logits, and from the mean
+of descriptors (`proteinweaver.nets.critic_descriptors`).
 
 References
 ----------
@@ -221,9 +221,9 @@ class _Branch(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.residue = nn.Linear(width, 1)
         self.attention = nn.Linear(width, 4)
-        inputs = 5 * (width + DESCRIPTORS)
+        inputs = 5 * width + DESCRIPTORS
         self.chain = nn.Sequential(nn.Linear(inputs, width), nn.GELU(), nn.Linear(width, 1))
-        self.plain = nn.Linear(inputs, 1)
+        self.plain = nn.Linear(DESCRIPTORS, 1)
         self.gain = nn.Parameter(torch.ones(5))
         self.centre: Tensor
         self.scale: Tensor
@@ -243,16 +243,18 @@ class _Branch(nn.Module):
         weight = torch.cat((torch.ones_like(score[:, :1]), score), dim=-1)
         total = weight.new_zeros(count, 5).index_add(0, chains.item, weight)
         share = weight / total[chains.item]
-        # chains differ little in the means of descriptors: measured in units of that difference
-        told_of = ((described - self.centre) / self.scale).clamp(-30.0, 30.0)
-        state = torch.cat((h, told_of), dim=-1)
-        pooled = state.new_zeros(count, 5, state.shape[-1]).index_add(
-            0, chains.item, share[..., None] * state[:, None]
+        pooled = h.new_zeros(count, 5, h.shape[-1]).index_add(
+            0, chains.item, share[..., None] * h[:, None]
         )
-        pooled = pooled.flatten(1)
+        # backbones differ little in their descriptors: measured in units of that difference
+        mean = described.new_zeros(count, DESCRIPTORS).index_add(
+            0, chains.item, share[:, :1] * described
+        )
+        mean = ((mean - self.centre) / self.scale).clamp(-5.0, 5.0)
+        pooled = torch.cat((pooled.flatten(1), mean), dim=-1)
         residue = self.residue(h)[:, 0]
         told = h.new_zeros(count, 5).index_add(0, chains.item, share * residue[:, None])
-        logit = self.chain(pooled)[:, 0] + 4.0 * self.plain(pooled)[:, 0] + told @ self.gain / 5.0
+        logit = self.chain(pooled)[:, 0] + 2.0 * self.plain(mean)[:, 0] + told @ self.gain / 5.0
         return logit, residue
 
 

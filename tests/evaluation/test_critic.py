@@ -1,5 +1,7 @@
 """Judging and designing: what is one number, what is exact, what a user's file can do wrong."""
 
+import zlib
+
 import numpy as np
 import pytest
 import torch
@@ -65,8 +67,6 @@ def test_drawing_residue_by_residue_is_the_network_s_own_law(critic, backbone):
     fixed = np.zeros(60, bool)
     fixed[10:30] = True
     design = design_sequences(backbone, 1, temperature=1.0, fixed=fixed, seed=3, critic=critic)[0]
-    import zlib
-
     key = np.random.default_rng([3, zlib.crc32(b"coil"), 0])
     order = np.lexsort((key.random(60), ~fixed))
     rank = torch.empty(60, dtype=torch.long)
@@ -143,12 +143,12 @@ class TestShipped:
         members = [k for k in store.members("valid") if 70 <= store.lengths[k] <= 110][:12]
         items = [store.item(int(k)) for k in members]
         rng = np.random.default_rng(0)
-        wrong = [Backbone.from_coord(glued(items, 90, rng).coord) for _ in range(8)]
+        wrong = [Backbone.from_coord(glued(items, 70, rng).coord) for _ in range(5)]
         real = [Backbone.from_coord(item.coord) for item in items]
         good, bad = soundness_of(real), soundness_of(wrong)
         assert auroc([s.logit for s in good], [s.logit for s in bad]) > 0.9
         assert sum(s.passed for s in good) >= 9
-        assert sum(s.passed for s in bad) <= 3
+        assert sum(s.passed for s in bad) <= 2
         nats = np.mean([np.nanmean(self._nats(store, k)) for k in members[:4]])
         assert nats < 2.5  # composition alone: 2.89
 

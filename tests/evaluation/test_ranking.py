@@ -17,12 +17,12 @@ def test_area_is_the_mann_whitney_statistic():
 
 def test_interval_covers_the_closed_form():
     rng = np.random.default_rng(1)
-    a, b = rng.standard_normal(400) + 1.0, rng.standard_normal(400)
+    a, b = rng.standard_normal(150) + 1.0, rng.standard_normal(150)
     cell = auroc_interval(a, b)
     assert cell.low < norm.cdf(1 / np.sqrt(2)) < cell.high
-    assert cell.high - cell.low < 0.08
-    gain = auroc_gain(a, b, rng.standard_normal(400), rng.standard_normal(400))
-    assert gain.low > 0.15
+    assert cell.high - cell.low < 0.12
+    gain = auroc_gain(a, b, rng.standard_normal(150), rng.standard_normal(150))
+    assert gain.low > 0.1
     same = auroc_gain(a, b, a, b)
     assert (same.value, same.low, same.high) == (0, 0, 0)
 
