@@ -1,5 +1,6 @@
 """``proteinweaver evaluate``: how good structures are, in a table and a page."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +27,14 @@ def evaluate(
             "--reference",
             metavar="DIR|SET.npz",
             help="Structures to measure novelty against.",
+        ),
+    ] = None,
+    folded: Annotated[
+        str | None,
+        typer.Option(
+            "--folded",
+            metavar="DIR",
+            help="Predictions of designed sequences (ColabFold, AlphaFold 3, Boltz, Chai).",
         ),
     ] = None,
     critic: Annotated[
@@ -56,6 +65,7 @@ def evaluate(
     flags = {
         "paths": paths,
         "out": out,
+        "folded": folded,
         "critic": critic,
         "workers": workers,
         "compare.reference": reference,
@@ -77,6 +87,8 @@ def evaluate(
         raise UserError("nothing to evaluate; give a run folder, a folder of structures or a file")
     with Counter("files", quiet) as counter:
         result = run.evaluate(config, progress=counter)
+    if found := result.summary.get("predictions"):
+        _tell_predictions(found)
     if config.report:
         from proteinweaver.report.page import write_page
 
@@ -88,6 +100,17 @@ def evaluate(
         f"{len(result.rows)} files, {result.measured} measured now, {failed} unreadable;"
         f" {passed} meet the geometry gate; {result.out}: {written}"
     )
+
+
+def _tell_predictions(found: Mapping[str, list[str]]) -> None:
+    """Say which designs have no prediction, and which predictions no design."""
+    for key, text in (
+        ("designs_without", "designs without a prediction"),
+        ("of_no_design", "predictions of no design"),
+    ):
+        if names := found[key]:
+            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+            typer.echo(f"{len(names)} {text}: {', '.join(names[:5])}{more}", err=True)
 
 
 def _split(words: list[str]) -> tuple[list[str], list[str]]:

@@ -1,7 +1,7 @@
 """What was measured of each file, kept so that only what changed is measured again.
 
-A `Record` belongs to the *content* of a file (with its side file and input domains), not to its
-name or place. All records of an evaluation lie in one ``measured.npz``: numbers as JSON, CA
+A `Record` belongs to the name and the *content* of a file (with its side file and input domains),
+not to its place. All records of an evaluation lie in one ``measured.npz``: numbers as JSON, CA
 positions and values per residue as arrays; nothing is pickled.
 """
 

@@ -51,8 +51,8 @@ class Entry:
     side: Path | None = None
 
     def digest(self) -> str:
-        """Hash of everything that decides the numbers: file, side file, input domains."""
-        total = hashlib.sha256()
+        """Hash of everything that decides the numbers: name, file, side file, input domains."""
+        total = hashlib.sha256(self.name.encode())  # predictions are found by name
         for path in (self.file, self.side, *self.part_files().values()):
             if path is not None:
                 try:

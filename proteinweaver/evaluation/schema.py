@@ -8,7 +8,14 @@ folding model) behind them.
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["COMPARISON_COLUMNS", "FILE_COLUMNS", "GEOMETRY_COLUMNS", "ColumnInfo", "as_markdown"]
+__all__ = [
+    "COMPARISON_COLUMNS",
+    "FILE_COLUMNS",
+    "FOLDED_COLUMNS",
+    "GEOMETRY_COLUMNS",
+    "ColumnInfo",
+    "as_markdown",
+]
 
 Better = Literal["", "high", "low", "native"]
 
@@ -118,6 +125,21 @@ COMPARISON_COLUMNS = (
     _c("novelty_name", "text", "That reference."),
 )
 """What a structure is among others."""
+
+
+FOLDED_COLUMNS = (
+    _c("sc_count", "count", "Predictions of sequences of this design that could be compared."),
+    _c("sc_tm", "", "Highest TM-score of a prediction to the design (scTM).", "high"),
+    _c("sc_rmsd", "A", "CA-RMSD of that prediction (scRMSD).", "low"),
+    _c("sc_plddt", "", "Its mean pLDDT, 0 to 100.", "high"),
+    _c("sc_interface_tm", "", "TM of residues between domains, superposed on them.", "high"),
+    _c("sc_interface_rmsd", "A", "CA-RMSD of the same residues.", "low"),
+    _c("sc_contacts_kept", "share", "Contacts between domains that it keeps.", "high"),
+    _c("sc_pose_tm", "", "TM of a domain after superposing the one before or after.", "high"),
+    _c("sc_best", "text", "Name of its sequence."),
+    _c("sc_problems", "text", "Predictions that could not be compared, and why."),
+)
+"""What predictions of the designed sequences say (``--folded``)."""
 
 
 def as_markdown(columns: tuple[ColumnInfo, ...]) -> str:

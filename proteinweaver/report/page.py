@@ -29,7 +29,8 @@ from proteinweaver.report.trajectories import read_states, trajectory_file
 __all__ = ["page_html", "write_page"]
 
 _SHOWN = (
-    "name", "set", "faults", "outside_count", "error", "pass", "soundness", "length", "rg_ratio",
+    "name", "set", "faults", "outside_count", "error", "pass", "soundness", "sc_tm",
+    "sc_rmsd", "length", "rg_ratio",
     "hb", "hb_long", "contacts_long", "clash_36", "cn_ok", "rama_ok", "coil", "domain_rmsd_max",
     "interface_contacts", "linker_ok", "novelty_tm", "cluster_50",
 )  # fmt: skip
@@ -37,7 +38,7 @@ _PLOTS = (
     "length", "ca_ok", "cn_ok", "rama_ok", "clash_36", "rg_ratio", "hb", "hb_long",
     "contacts_long", "dssp_helix", "dssp_strand", "coil", "contact_order", "neighbours",
     "soundness", "interface_contacts", "interface_area", "domain_rmsd_max", "linker_stretch",
-    "novelty_tm",
+    "novelty_tm", "sc_tm", "sc_rmsd", "sc_plddt",
 )  # fmt: skip
 _LAYERS = ("domain", "ss")  # first in the list of colours
 _NATIVES = 300
