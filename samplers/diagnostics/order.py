@@ -4,14 +4,15 @@ In the asymptotic range error = C N^-p. Coarse runs have not reached it, fine on
 at a *floor* (rounding, a reference that is not exact enough, an early-stopped law). The fit
 
 1. cuts the table after its smallest error if the errors rise again, and says so;
-2. looks for a plateau: a tail whose local slope is below half of the steepest one;
+2. looks for a plateau: a tail whose local slope is below 0.5 and below half of the steepest;
 3. drops coarse points from the front, one by one, until what is left passes the *curvature test*:
    the slope of a parabola through the logarithms changes by at most ``max_bend`` over the window;
-   with a plateau the model is log(C N^-p + floor), otherwise a straight line up to the end;
+   with a plateau the model is log(C N^-p + floor), otherwise a straight line up to the end (and
+   the floor again if no line passes: the table may end where the plateau begins);
 4. reports p with an interval: Student's t times the standard error of the residuals, plus the
    change of slope that the curvature test measured;
 5. answers "no asymptotic range" if no window of ``min_points`` passes, if the interval is wider
-   than +- 0.5, or if the errors do not fall.
+   than +- 0.35, or if the errors do not fall.
 
 The longest window that passes is taken, so noise is averaged rather than selected.
 """
@@ -29,7 +30,7 @@ from scipy.stats import t as student
 __all__ = ["OrderFit", "fit_order"]
 
 Array = NDArray[np.float64]
-_WIDEST = 0.5
+_WIDEST = 0.35
 _SLOWEST = 0.2
 
 
@@ -118,17 +119,13 @@ def fit_order(
         last, reason = best, f"errors rise after N = {n[index[best]]:g}"
     plateau = _plateau(x[: last + 1], y[: last + 1])
     floor = float(np.exp(y[plateau : last + 1].mean())) if plateau <= last else 0.0
+    models = (_with_floor,) if plateau <= last else (_straight, _with_floor)
     candidate = None
-    for first in range(last + 1):
-        window = slice(first, last + 1)
-        fit = None
-        if plateau <= last and plateau - first >= min_points - 1:
-            fit = _with_floor(x[window], y[window], level, max_bend)
-        elif plateau > last and last - first + 1 >= min_points:
-            fit = _straight(x[window], y[window], level, max_bend)
-        if fit is not None:
-            candidate = (first, *fit)
-            break
+    for model in models:
+        for first in range(last + 2 - min_points):
+            if candidate is None and plateau - first >= min_points - 1:
+                fit = model(x[first : last + 1], y[first : last + 1], level, max_bend)
+                candidate = None if fit is None else (first, *fit)
     if candidate is None:
         return _none(reason or "no window passes the curvature test", floor)
     first, order, half, fitted = candidate
@@ -143,7 +140,7 @@ def fit_order(
 def _plateau(x: Array, y: Array) -> int:
     """Index of the first point of a flat tail; len(x) if there is none."""
     slopes = -np.diff(y) / np.diff(x)
-    flat = slopes < 0.5 * max(float(slopes.max()), 2 * _SLOWEST)
+    flat = slopes < min(0.5, 0.5 * max(float(slopes.max()), 2 * _SLOWEST))
     start = len(x)
     for i in range(len(slopes) - 1, -1, -1):
         if not flat[i]:

@@ -10,7 +10,9 @@ projected where the score is read, which keeps the order. Frames have two laws; 
 variable is t and the clock is s = log rho of the translations.
 
 The step control is on the RMS over the whole batch: `check` integrates again with a tolerance ten
-times smaller and reports the largest difference, the self-check to print with a table.
+times smaller and reports the largest difference, the self-check to print with a table. Between
+1e-11 and 1e-12 it is 1e-11 on the mixtures of `samplers.targets.benchmark`, 5e-12 on rotations and
+frames, and some 1e-10 on Student and funnel, whose points are larger.
 
 References
 ----------
@@ -33,6 +35,7 @@ from torch import Tensor
 from samplers import so3
 from samplers.schedules import NoiseLaw
 from samplers.spaces import State
+from samplers.targets.base import Target
 from samplers.targets.frames import FrameMixture
 from samplers.targets.rotation import IGSO3Mixture
 
@@ -93,7 +96,7 @@ def score_flow(
 
 
 def flow(
-    target: object,
+    target: Target,
     x: Tensor,
     start: tuple[float, float],
     end: tuple[float, float],
@@ -104,8 +107,7 @@ def flow(
     if closed is not None:
         solution: Tensor = closed(x, start, end)
         return solution
-    score: ScoreAt = target.score  # type: ignore[attr-defined]
-    return score_flow(score, x, start, end, tolerance)
+    return score_flow(target.score, x, start, end, tolerance)
 
 
 def rotation_flow(

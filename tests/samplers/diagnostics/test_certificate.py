@@ -217,6 +217,38 @@ def test_initialisation_is_counted():
     assert found.upper > truth
 
 
+def test_the_lemma_by_quadrature():
+    """d/ds TV of two Gaussians under affine flows: a difference quotient, the exact integral over
+    {p > q}, and both bounds above them."""
+    x = torch.linspace(-14, 14, 20001, dtype=torch.float64).unsqueeze(-1)
+    cell = (x[1] - x[0]).item()
+
+    def law(shift, rate, s):  # dX = (rate X + shift) ds from N(0, 1)
+        grown = math.exp(rate * s)
+        return shift * (grown - 1) / rate, grown
+
+    def density(shift, rate, s):
+        mean, std = law(shift, rate, s)
+        return (maps.log_normal(x - mean, std)).exp()
+
+    first, second = (0.3, -0.2), (-0.4, 0.35)
+
+    def tv(s):
+        return 0.5 * cell * (density(*first, s) - density(*second, s)).abs().sum().item()
+
+    s, h = 0.8, 1e-4
+    slope = (tv(s + h) - tv(s - h)) / (2 * h)
+    p, q = density(*first, s), density(*second, s)
+    mean, std = law(*first, s)
+    score = -(x[:, 0] - mean) / std**2
+    gap = (second[1] - first[1]) * x[:, 0] + second[0] - first[0]
+    source = second[1] - first[1] + score * gap
+    assert (p * source)[p > q].sum().item() * cell == pytest.approx(slope, abs=1e-4)
+    sharp = 0.5 * (p * source.abs()).sum().item() * cell
+    lemma = (p * (abs(second[1] - first[1]) + score.abs() * gap.abs())).sum().item() * cell
+    assert slope < sharp < lemma / 2 + 1e-12
+
+
 def test_lagrange_reproduces_polynomials():
     nodes, at = interpolation.lobatto(5), np.array([0.1, 0.5, 0.77])
     values, slopes = interpolation.lagrange(nodes, at)

@@ -85,6 +85,35 @@ def test_errors_that_rise_again_are_told():
     assert fit.window == (0, 4)
 
 
+MEASURED = {  # RMS error at 5, 10, 20, 50, 100, 1000 calls, the slope at the end if there is one
+    "ddim": ([2.6e-1, 1.3e-1, 6.5e-2, 2.7e-2, 1.4e-2, 1.4e-3], 0.99),
+    "heun": ([12, 5.7e-1, 9.5e-2, 1.3e-2, 3.0e-3, 2.9e-5], 2.02),
+    "expab2": ([1.5e-1, 7.4e-2, 1.8e-2, 2.6e-3, 6.3e-4, 6.1e-6], 2.01),
+    "expab3": ([3.8e-1, 1.9e-2, 2.8e-3, 2.0e-4, 2.7e-5, 2.8e-8], 2.9),
+    "reab3": ([1.3e-1, 5.2e-2, 2.1e-2, 8.4e-3, 4.3e-3, 4.4e-4], 0.99),
+    "floor of rounded times": ([2.3e-1, 4.7e-2, 2.3e-3, 1.1e-3, 1.1e-3, 1.1e-3], None),
+    "rising": ([2.4e-1, 8.2e-2, 6.5e-2, 1.0e-2, 1.1e-3, 8e-2], None),
+}
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_measured_tables(name):
+    """Tables of real samplers, among them the two ways in which one has no order."""
+    errors, truth = MEASURED[name]
+    fit = fit_order([5, 10, 20, 50, 100, 1000], errors)
+    if truth is None:
+        assert fit.order is None
+    else:
+        assert fit.low - 0.02 <= truth <= fit.high + 0.02
+        assert fit.order == pytest.approx(truth, abs=0.15)
+
+
+def test_a_table_that_ends_where_the_floor_begins():
+    errors = COUNTS**-2.0 + 0.3 * COUNTS[-1] ** -2.0
+    fit = fit_order(COUNTS, errors)
+    assert fit.order == pytest.approx(2, abs=0.1)
+
+
 def test_arguments_are_checked():
     with pytest.raises(ValueError, match="increase"):
         fit_order([4, 4, 8, 16], [1, 2, 3, 4])
