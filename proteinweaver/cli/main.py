@@ -18,6 +18,7 @@ from proteinweaver.cli.diversify import diversify
 from proteinweaver.cli.evaluate import evaluate
 from proteinweaver.cli.generate import generate
 from proteinweaver.cli.info import info
+from proteinweaver.cli.prefs import prefs
 from proteinweaver.cli.process import prepare_process
 from proteinweaver.cli.sequence import sequence
 from proteinweaver.cli.split import split
@@ -47,6 +48,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     sequence,
     train,
     evaluate,
+    prefs,
     study,
 )
 for _command in _COMMANDS:

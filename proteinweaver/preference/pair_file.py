@@ -1,0 +1,271 @@
+"""Pairs on disk: a text file that a person can read and a program cannot misread.
+
+Line 1 is a header (format, rewards, settings, models, counts). Every other line is one comparison,
+also those that became no pair, with its verdict; of both designs it keeps run folder, file, hash,
+seed and index, from which they can be made again. Reading takes pairs only, and looks at each as
+if it came from a stranger: what is missing, one-sided, without a score, a repetition, of another
+model or of two plans is refused by name.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proteinweaver import __version__
+from proteinweaver.errors import UserError
+from proteinweaver.evaluation.samples import find_entries, read_sample
+from proteinweaver.evaluation.superposition import move, superpose
+from proteinweaver.io.run_folder import write_atomic
+from proteinweaver.preference.comparisons import Comparison
+
+__all__ = [
+    "FORMAT",
+    "Pair",
+    "PairFile",
+    "PairMembers",
+    "load_members",
+    "read_pairs",
+    "write_pairs",
+]
+
+FORMAT = "proteinweaver-pairs-1"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One pair as a file tells it.
+
+    Parameters
+    ----------
+    number : int
+        Line of the file, from 2; its key for noise.
+    win, lose : mapping
+        See `proteinweaver.preference.candidates.Candidate.record`.
+    weight, margin : float
+    """
+
+    number: int
+    win: Mapping[str, Any]
+    lose: Mapping[str, Any]
+    weight: float
+    margin: float
+
+
+@dataclass(frozen=True)
+class PairFile:
+    """What was read.
+
+    Parameters
+    ----------
+    header : mapping
+    pairs : tuple of Pair
+    refused : tuple of str
+        One line about every pair that was not taken.
+    """
+
+    header: Mapping[str, Any]
+    pairs: tuple[Pair, ...]
+    refused: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class PairMembers:
+    """Coordinates of a pair.
+
+    Parameters
+    ----------
+    won, lost : ndarray, dtype=float32, shape=(L, 4, 3)
+        Angstrom, centred; the loser superposed on the winner, so that shared noise means the same.
+    domain : ndarray, dtype=int16, shape=(L,)
+        0 in linkers.
+    inputs : ndarray, dtype=float32, shape=(L, 4, 3)
+        The given domains; NaN in linkers.
+    """
+
+    won: NDArray[np.float32]
+    lost: NDArray[np.float32]
+    domain: NDArray[np.int16]
+    inputs: NDArray[np.float32]
+
+
+def write_pairs(path: Path, header: Mapping[str, Any], comparisons: Sequence[Comparison]) -> None:
+    """Write comparisons.
+
+    Parameters
+    ----------
+    path : Path
+    header : mapping
+        JSON types; format and version are added.
+    comparisons : sequence of Comparison
+
+    Raises
+    ------
+    UserError
+        If the disk refuses.
+    """
+    lines: list[Mapping[str, Any]] = [{"format": FORMAT, "version": __version__, **header}]
+    for c in comparisons:
+        lines.append(
+            {
+                "verdict": c.verdict,
+                "weight": round(c.weight, 6),
+                "margin": round(c.margin, 6),
+                "agreement": round(c.agreement, 4),
+                "pass_rate": round(c.pass_rate, 4),
+                "tm": round(c.tm, 4) if isfinite(c.tm) else None,
+                "win": c.win.record,
+                "lose": c.lose.record,
+            }
+        )
+    write_atomic(path, "".join(json.dumps(line) + "\n" for line in lines))
+
+
+def read_pairs(path: Path, models: Iterable[str] = (), *, strict: bool = False) -> PairFile:
+    """Read the pairs of a file, refusing bad ones.
+
+    Parameters
+    ----------
+    path : Path
+        Written by `write_pairs`. Run folders are found as written, else beside the file.
+    models : iterable of str, optional
+        Hashes (or their beginnings) of the weights that members may come from. Default: those of
+        the header.
+    strict : bool, optional
+        Refuse the whole file for one bad pair.
+
+    Returns
+    -------
+    PairFile
+
+    Raises
+    ------
+    UserError
+        If it is no pair file, nothing good is left, or ``strict`` and something is bad.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        header = json.loads(lines[0])
+        known = header["format"] == FORMAT
+    except (OSError, ValueError, IndexError, KeyError, TypeError):
+        raise UserError(f"{path}: not a readable pair file; make one with prefs") from None
+    if not known:
+        raise UserError(f"{path}: format {header['format']}, not {FORMAT}; make it again")
+    allowed = tuple(models) or tuple(header.get("models", ()))
+    pairs: list[Pair] = []
+    refused: list[str] = []
+    sides: dict[frozenset[str], tuple[str, int]] = {}
+    for number, text in enumerate(lines[1:], 2):
+        told = _parsed(text)
+        if isinstance(told, dict) and told.get("verdict", "pair") != "pair":
+            continue
+        fault = _fault(told, path, allowed)
+        if not fault:
+            key = frozenset((told["win"]["sha256"], told["lose"]["sha256"]))
+            winner, line = sides.setdefault(key, (told["win"]["sha256"], number))
+            if line != number and winner == told["win"]["sha256"]:
+                fault = f"repeats line {line}"
+            elif line != number:
+                fault = f"contradicts line {line}"
+                pairs = [pair for pair in pairs if pair.number != line]
+                refused.append(f"line {line}: contradicted by line {number}")
+        if fault:
+            refused.append(f"line {number}: {fault}")
+        else:
+            pairs.append(Pair(number, told["win"], told["lose"], told["weight"], told["margin"]))
+    if strict and refused:
+        raise UserError(f"{path}: {len(refused)} bad pairs, first {refused[0]}; make it again")
+    if not pairs:
+        why = f"; {refused[0]}" if refused else ""
+        raise UserError(f"{path}: no pair can be used of {len(lines) - 1} comparisons{why}")
+    return PairFile(header, tuple(pairs), tuple(refused))
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _fault(told: Any, path: Path, allowed: Sequence[str]) -> str:
+    """Say what is wrong with a comparison; empty if it is good."""
+    if not isinstance(told, dict):
+        return "not JSON"
+    for side in ("win", "lose"):
+        if not isinstance(told.get(side), dict):
+            return f"one-sided: no {side}"
+    for key in ("weight", "margin"):
+        if not _is_number(told.get(key)) or told[key] <= 0:
+            return f"{key} is {told.get(key)}, not a positive number"
+    win, lose = told["win"], told["lose"]
+    for one in (win, lose):
+        name = one.get("name", "?")
+        if lacking := [k for k in ("run", "file", "sha256", "model", "plan") if not one.get(k)]:
+            return f"{name}: no {lacking[0]}"
+        if not _is_number(one.get("score")):
+            return f"{name}: score is {one.get('score')}"
+        if allowed and not any(str(one["model"]).startswith(m) for m in allowed):
+            return f"{name}: made by model {str(one['model'])[:12]}, not {', '.join(allowed)}"
+        try:
+            data = _place(path, one).read_bytes()
+        except OSError:
+            return f"{name}: no file {one['run']}/{one['file']}"
+        if hashlib.sha256(data).hexdigest() != one["sha256"]:
+            return f"{name}: {one['file']} is not the file that was compared"
+    if win["plan"] != lose["plan"]:
+        return f"{win.get('name')} and {lose.get('name')}: different plans"
+    if win["sha256"] == lose["sha256"]:
+        return f"{win.get('name')}: compared with itself"
+    if not win["score"] > lose["score"]:
+        return f"{win.get('name')}: the winner's score is not the higher one"
+    return ""
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+
+
+def _place(path: Path, member: Mapping[str, Any]) -> Path:
+    own = Path(str(member["run"])) / str(member["file"])
+    return own if own.is_file() else path.parent / own
+
+
+def load_members(path: Path, pair: Pair) -> PairMembers:
+    """Read the structures of a pair.
+
+    Parameters
+    ----------
+    path : Path
+        The pair file.
+    pair : Pair
+
+    Returns
+    -------
+    PairMembers
+
+    Raises
+    ------
+    UserError
+        If a structure or its domains cannot be read, or the plans differ.
+    """
+    read = []
+    for member in (pair.win, pair.lose):
+        entries, _ = find_entries([_place(path, member)])
+        sample = read_sample(entries[0])
+        if sample.backbone is None or sample.inputs is None:
+            raise UserError(f"{member['name']}: {sample.error or 'its domains are missing'}")
+        read.append((sample.backbone, sample.inputs))
+    (one, inputs), (two, _) = read
+    if not np.array_equal(one.domain, two.domain):
+        raise UserError(f"{pair.win['name']} and {pair.lose['name']}: different plans")
+    won = one.coord - one.ca.mean(axis=0)
+    rot, trans = superpose(two.ca.astype(np.float64), won[:, 1].astype(np.float64))
+    lost = move(two.coord.reshape(-1, 3).astype(np.float64), rot, trans).reshape(won.shape)
+    return PairMembers(won, lost.astype(np.float32), one.domain, inputs.astype(np.float32))

@@ -1,0 +1,156 @@
+"""From run folders to a pair file: score, compare, write, and tell what was left out."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from proteinweaver.errors import UserError
+from proteinweaver.preference.candidates import Candidate, find_candidates
+from proteinweaver.preference.comparisons import PairSettings, compare, summary
+from proteinweaver.preference.pair_file import write_pairs
+from proteinweaver.preference.rewards import reward_of
+
+__all__ = ["DEFAULT_REWARDS", "PrefsRequest", "PrefsResult", "make_pairs", "reward_card"]
+
+#: What a backbone alone can be judged by.
+DEFAULT_REWARDS = ("2*interface", "buried-area", "clash", "chain", "drift", "compactness")
+
+
+@dataclass(frozen=True)
+class PrefsRequest:
+    """What to compare, and how.
+
+    Parameters
+    ----------
+    paths : tuple of str
+        Run folders.
+    out : str
+        Pair file.
+    rewards : tuple of str
+        See `proteinweaver.preference.rewards.reward_of`.
+    models : tuple of str
+        Hashes, or their beginnings, of the assembler weights that samples may come from.
+    settings : PairSettings
+    overwrite : bool
+    """
+
+    paths: tuple[str, ...]
+    out: str
+    rewards: tuple[str, ...] = DEFAULT_REWARDS
+    models: tuple[str, ...] = ()
+    settings: PairSettings = field(default_factory=PairSettings)
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class PrefsResult:
+    """What came of it.
+
+    Parameters
+    ----------
+    pairs : int
+    designs : int
+        Scored ones.
+    summary : mapping
+        See `proteinweaver.preference.comparisons.summary`, and ``lonely``: designs whose plan no
+        other shares.
+    card : mapping
+        See `reward_card`.
+    problems : tuple of (str, str)
+        Kind of fault and a line, for every design left out.
+    """
+
+    pairs: int
+    designs: int
+    summary: Mapping[str, Any]
+    card: Mapping[str, Mapping[str, float | None]]
+    problems: tuple[tuple[str, str], ...]
+
+
+def reward_card(candidates: Sequence[Candidate]) -> dict[str, dict[str, float | None]]:
+    """Tell what decides the scores of a set of designs.
+
+    Parameters
+    ----------
+    candidates : sequence of Candidate
+
+    Returns
+    -------
+    dict
+        By term: ``mean``, ``std``, and ``rank_correlation`` (Spearman) with the whole reward; None
+        where a term is the same for all.
+    """
+    total = np.array([c.score.value for c in candidates])
+    card: dict[str, dict[str, float | None]] = {}
+    for name in candidates[0].score.terms if candidates else ():
+        values = np.array([c.score.terms[name] for c in candidates])
+        varied = len(values) > 2 and np.ptp(values) > 0 and np.ptp(total) > 0
+        rank = round(float(spearmanr(values, total).statistic), 4) if varied else None
+        card[name] = {
+            "mean": round(float(values.mean()), 4),
+            "std": round(float(values.std()), 4),
+            "rank_correlation": rank,
+        }
+    return card
+
+
+def make_pairs(request: PrefsRequest) -> PrefsResult:
+    """Write a pair file.
+
+    Parameters
+    ----------
+    request : PrefsRequest
+
+    Returns
+    -------
+    PrefsResult
+
+    Raises
+    ------
+    UserError
+        If the request cannot be met or gives no pair; then nothing has been written.
+    """
+    out = Path(request.out)
+    if out.exists() and not request.overwrite:
+        raise UserError(f"{out} exists; give another file or --overwrite")
+    found = find_candidates(request.paths, reward_of(request.rewards), request.models)
+    comparisons = compare(found.candidates, request.settings)
+    told = summary(comparisons)
+    plans = Counter(candidate.plan for candidate in found.candidates)
+    told["lonely"] = sum(count == 1 for count in plans.values())
+    pairs = int(told.get("pair", 0))
+    if not pairs:
+        raise UserError(_why_none(told, found.problems, len(found.candidates)))
+    card = reward_card(found.candidates)
+    header = {
+        "rewards": list(request.rewards),
+        "settings": asdict(request.settings),
+        "models": sorted({candidate.model for candidate in found.candidates}),
+        "designs": len(found.candidates),
+        "left_out": dict(Counter(kind for kind, _ in found.problems)),
+        "summary": told,
+        "card": card,
+    }
+    write_pairs(out, header, comparisons)
+    return PrefsResult(pairs, len(found.candidates), told, card, found.problems)
+
+
+def _why_none(told: Mapping[str, Any], problems: Sequence[tuple[str, str]], designs: int) -> str:
+    """Say why no pair came out, with the mend."""
+    if not designs:
+        first = f"; {problems[0][1]}" if problems else ""
+        return f"no design could be scored{first}"
+    if not told["comparisons"]:
+        return (
+            f"{designs} designs, no two of one plan; sample several designs of the same domains"
+            " with a fixed --order and exact --linker lengths"
+        )
+    counts = ", ".join(
+        f"{told[k]} {k}" for k in ("tie", "disagreement", "near-identical") if told.get(k)
+    )
+    return f"no pair among {told['comparisons']} comparisons ({counts}); lower the margin"
