@@ -63,7 +63,8 @@ class StagePlan:
 
 
 def _common(tracks: Sequence[Track], t: Tensor) -> Tensor:
-    return torch.stack([track.at(t).log_rho for track in tracks]).mean(0)
+    """Clock w of the module docstring."""
+    return torch.stack([track.component.law.rho(t).log() for track in tracks]).mean(0)
 
 
 def stage_times(tracks: Sequence[Track], times: Tensor, abscissae: Sequence[float]) -> Tensor:
@@ -81,19 +82,24 @@ def stage_times(tracks: Sequence[Track], times: Tensor, abscissae: Sequence[floa
     Tensor, shape=(N, stages)
     """
     w = _common(tracks, times)
-    columns: list[Tensor] = []
+    found = {0.0: times[:-1], 1.0: times[1:]}
     for c in abscissae:
-        if c in (0.0, 1.0):
-            columns.append(times[:-1] if c == 0.0 else times[1:])
-            continue
-        goal = w[:-1] + c * w.diff()
-        low, high = torch.minimum(times[:-1], times[1:]), torch.maximum(times[:-1], times[1:])
-        for _ in range(60):  # bisection: the clock increases with t
-            middle = 0.5 * (low + high)
-            below = _common(tracks, middle) < goal
-            low, high = torch.where(below, middle, low), torch.where(below, high, middle)
-        columns.append(0.5 * (low + high))
-    return torch.stack(columns, -1)
+        if c not in found:
+            found[c] = _solve(tracks, w[:-1] + c * w.diff(), times)
+    return torch.stack([found[c] for c in abscissae], -1)
+
+
+def _solve(tracks: Sequence[Track], goal: Tensor, times: Tensor) -> Tensor:
+    """Find the times between neighbouring grid points at which the common clock reads ``goal``."""
+    low, high = torch.minimum(times[:-1], times[1:]), torch.maximum(times[:-1], times[1:])
+    if len(tracks) == 1:
+        law = tracks[0].component.law
+        return torch.clamp(law.t_from_rho(goal.exp()), low, high)
+    for _ in range(55):  # bisection: the clock increases with t
+        middle = 0.5 * (low + high)
+        below = _common(tracks, middle) < goal
+        low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+    return 0.5 * (low + high)
 
 
 def rates(

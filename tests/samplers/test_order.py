@@ -145,11 +145,11 @@ GAUSSIAN = Gaussian(
 @each
 @pytest.mark.parametrize(
     "law",
-    [schedules.VE(), schedules.RectifiedFlow(), schedules.SubVP()],
+    [schedules.VE(), schedules.RectifiedFlow()],
     ids=lambda law: type(law).__name__,
 )
 def test_order_on_an_anisotropic_gaussian(name, law):
-    """Against the closed-form flow on three kinds of law, rho from 5 to 0.05."""
+    """Against the closed-form flow on two more kinds of law, rho from 5 to 0.05."""
     ends = [law.t_from_rho(rho) for rho in (5.0, 0.05)]
     start, end = ((law.alpha(t), law.sigma(t)) for t in ends)
     x = normal(8, 3, seed=4) * start[1]
@@ -159,7 +159,7 @@ def test_order_on_an_anisotropic_gaussian(name, law):
     def field(state, t):
         return (GAUSSIAN.score(state[0], law.alpha(t), law.sigma(t)),)
 
-    counts, errors = (96, 192), []
+    counts, errors = (80, 160), []
     for count in counts:
         times = grids.make("log_snr", count, law, t_min=ends[1], t_max=ends[0])
         (y,) = run(name, (component,), field, (x,), times)
