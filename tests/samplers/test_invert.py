@@ -48,8 +48,8 @@ def test_inversion_finds_the_noise(name):
         torch.testing.assert_close(
             found.round_trip[0], (found.back[0] - Y).norm(dim=-1), rtol=0, atol=1e-12
         )
-    assert math.log2(errors[0] / errors[1]) > stepper.order - 0.5
-    assert math.log2(trips[0] / trips[1]) > stepper.order - 0.5
+    assert math.log2(errors[0] / errors[1]) > stepper.order - 0.6
+    assert math.log2(trips[0] / trips[1]) > stepper.order - 0.6
     assert trips[1] < {1: 0.3, 2: 1e-2, 3: 1e-3, 4: 1e-4}[stepper.order]
 
 
