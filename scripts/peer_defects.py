@@ -208,8 +208,8 @@ def main():
         "",
         "RMS end-point error on the eight-mode mixture in two dimensions with its exact score",
         "(`samplers/studies/benchmark.py`), linear law unless said, 256 samples, between the",
-        "sampler's own ends. Settings of the peers: `scripts/peers.py`. Columns are the model calls",
-        "asked for; a method with two calls a step takes half as many steps.",
+        "sampler's own ends. Settings of the peers: `scripts/peers.py`. Columns are the model",
+        "calls asked for; a method with two calls a step takes half as many steps.",
         "",
     ]
     for defect in DEFECTS:

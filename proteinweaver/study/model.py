@@ -1,9 +1,8 @@
 r"""Study of a trained protein model: how many calls until the designs stop changing.
 
-The reverse process starts from keyed noise and follows the model's probability flow with a field
-that is a pure function of (state, t): every call makes two passes through the network, the
-second of which sees the estimate of the first. A reference with many steps gives the end of the
-flow, and each sampler and grid is compared with it:
+The reverse process starts from keyed noise and follows the model's probability flow
+(`proteinweaver.study.flow`). A reference with many steps gives the end of the flow, and each
+sampler and grid is compared with it:
 
     ca_rmsd    CA RMSD of the design (the estimate at t_min) after superposition, angstrom
     position   RMS distance of the diffused translations, without superposition, angstrom
@@ -24,28 +23,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from proteinweaver.diffusion.field import FrameField
 from proteinweaver.errors import UserError
 from proteinweaver.evaluation.superposition import rmsd
-from proteinweaver.generation.condition import (
-    condition_for,
-    pieces_of_blueprint,
-    stack_conditions,
-)
-from proteinweaver.generation.domain_stage import DomainRequest
 from proteinweaver.generation.model import LoadedModel, load_model
-from proteinweaver.nets.denoiser import LENGTH_UNIT
-from proteinweaver.structure.frames import coord_from_frames
+from proteinweaver.study.flow import Flow, assembled, generated
 from samplers import grids, steppers
-from samplers.component import Component
 from samplers.grids import DensityClock, Grid
 from samplers.grids.equidistribute import equidistribute
 from samplers.grids.pilot import Pilot
 from samplers.grids.refine import refine
-from samplers.integrate import integrate
-from samplers.noise import BatchNoise, NoiseKey, derive_seed
-from samplers.so3 import haar, polish
-from samplers.spaces import SO3, Euclidean, State
+from samplers.spaces import SO3
 from samplers.steppers.base import Stepper
 from samplers.studies.base import Case, Figure, Report, Row, Series, Study, Table, cell, select
 
@@ -53,52 +40,6 @@ __all__ = ["ModelStudy"]
 
 #: Names of grids that are fitted to the sampler and the budget.
 EVEN, FITTED = "equidistributed", "fitted"
-
-
-class _Batch:
-    """Blueprints of a few designs with their starts, and the flow from there."""
-
-    def __init__(self, study: "ModelStudy", model: LoadedModel, first: int, count: int) -> None:
-        self.study, self.model = study, model
-        job = f"study{study.length}"
-        self.keys = [NoiseKey(study.seed, job, first + k, "domain1") for k in range(count)]
-        conditions = []
-        for key in self.keys:
-            text = DomainRequest(study.length, key).drawn_blueprint()
-            seed = derive_seed(key.seed, key.job, key.index, key.stage, "pieces")
-            pieces = pieces_of_blueprint(text, np.random.default_rng(seed))
-            conditions.append(condition_for(len(text), pieces, text))
-        self.condition = stack_conditions(conditions).to(model.device)
-        process = model.process
-        self.components = (
-            Component(Euclidean(), process.trans_law, "x0"),
-            Component(SO3(), process.rot_law, "score"),
-        )
-        self.t_min = process.config.t_min
-        self.field = FrameField(model.net, process, self.condition, memory=False)
-
-    @cached_property
-    def start(self) -> State:
-        """Noise, the same as for designs with these keys."""
-        lengths, mask = self.condition.lengths, self.condition.mask
-        noise = BatchNoise(self.keys, lengths, stream="prior", centred=(0,))
-        sigma = self.model.process.trans_law.sigma(1.0)
-        trans = noise.normal((*mask.shape, 3), 0, 0).to(mask.device) * sigma
-        normal = torch.stack([k.normal((self.study.length, 4), 1, "prior") for k in self.keys])
-        return trans, haar(normal).to(mask.device)
-
-    def make_grid(self, name: str, n: int) -> Grid:
-        """Make one of the fixed grids."""
-        return grids.make(name, n, self.model.process.trans_law, t_min=self.t_min)
-
-    @torch.inference_mode()
-    def end(self, stepper: Stepper, grid: Grid) -> Tensor:
-        """Run; CA positions, translations and rotations at the end, shape (B, L, 15)."""
-        state = integrate(self.field, self.start, grid, stepper, self.components)
-        trans, rot = state[0], polish(state[1])
-        out = self.field.denoise(trans, rot, grid[-1])
-        ca = coord_from_frames(out.rot, out.trans, out.psi)[..., 1, :]
-        return torch.cat((ca, LENGTH_UNIT * trans, rot.flatten(-2)), -1).double().cpu()
 
 
 @dataclass(frozen=True)
@@ -110,7 +51,11 @@ class ModelStudy(Study):
     weights : str
         Folder of weights; empty for the shipped ones.
     length : int
-        Residues of every design.
+        Residues of every design of the domain generator.
+    domain : tuple of str
+        ``FILE[:SELECTION]``, two or more: study the assembler on these instead.
+    step_scale : float
+        Low-temperature factor on the score; 1 is the trained law.
     n : int
         Designs.
     samplers : tuple of str
@@ -137,6 +82,8 @@ class ModelStudy(Study):
 
     weights: str = ""
     length: int = 80
+    domain: tuple[str, ...] = ()
+    step_scale: float = 1.0
     n: int = 8
     samplers: tuple[str, ...] = ("ddim", "expab2_x0", "expab3_x0", "unipc2_x0", "unipc2_v", "heun")
     grids: tuple[str, ...] = ("uniform", "log_snr", "quadratic", "edm")
@@ -161,6 +108,10 @@ class ModelStudy(Study):
                 raise ValueError(f"unknown grid {name!r}; one of {known}")
         if min(self.length, self.n, self.pilot) < 1 or self.reference < 2:
             raise ValueError("length, n and pilot must be at least 1, reference at least 2")
+        if len(self.domain) == 1:
+            raise ValueError("the assembler needs two domains or more, got 1")
+        if self.step_scale <= 0:
+            raise ValueError(f"step_scale is {self.step_scale}; give a number above 0")
         if self.threshold <= 0:
             raise ValueError(f"threshold is {self.threshold}; give a length in angstrom above 0")
 
@@ -228,9 +179,12 @@ class ModelStudy(Study):
                 tuple(angles),
             ),
         )
+        what = f"domains of {self.length} residues"
+        if self.domain:
+            what = f"assemblies of {len(self.domain)} domains"
         text = (
-            f"{self.n} domains of {self.length} residues, the model's probability flow with a "
-            f"pure field (two network passes a call), against {self.reference} steps of "
+            f"{self.n} {what}, step scale {self.step_scale:g}: the model's probability flow with "
+            f"a pure field (two network passes a call) against {self.reference} steps of "
             f"{self.reference_sampler} on the grid {self.reference_grid}.",
         )
         return Report(text, tables, figures)
@@ -245,26 +199,30 @@ class _Work:
 
     @cached_property
     def model(self) -> LoadedModel:
-        return load_model("domain", self.study.weights or None, self.study.device)
+        return load_model(
+            "assembler" if self.study.domain else "domain",
+            self.study.weights or None,
+            self.study.device,
+        )
+
+    def _flow(self, first: int, count: int) -> Flow:
+        study = self.study
+        if study.domain:
+            items = assembled(study.domain, study.seed, first, count)
+        else:
+            items = generated(study.length, study.seed, first, count)
+        return Flow(self.model, items, study.step_scale)
 
     @cached_property
-    def batch(self) -> _Batch:
-        return _Batch(self.study, self.model, 0, self.study.n)
+    def flow(self) -> Flow:
+        return self._flow(0, self.study.n)
 
     @cached_property
     def pilot(self) -> Pilot:
-        """Other designs, with the deviation in angstrom of translations and 4 A per radian."""
-        other = _Batch(self.study, self.model, 1000, self.study.pilot)
-        return Pilot(
-            other.field,
-            other.components,
-            other.start,
-            t_min=other.t_min,
-            t_max=1.0,
-            reference=steppers.make(self.study.reference_sampler),
-            fine=max(2, min(self.study.reference // 4, 200)),
-            scale=(LENGTH_UNIT, 4.0),
-        )
+        """Other designs."""
+        fine = max(2, min(self.study.reference // 4, 200))
+        reference = steppers.make(self.study.reference_sampler)
+        return self._flow(1000, self.study.pilot).pilot(reference, fine)
 
     @cached_property
     def truth(self) -> Tensor:
@@ -277,7 +235,7 @@ class _Work:
         if file and file.is_file():
             return torch.from_numpy(np.load(file))
         stepper = steppers.make(study.reference_sampler)
-        end = self.batch.end(stepper, self.batch.make_grid(study.reference_grid, steps))
+        end = self.flow.end(stepper, self.flow.grid(study.reference_grid, steps))
         if not bool(end.isfinite().all()):
             raise UserError(
                 f"the reference ({study.reference_sampler}, {steps} steps) is not finite; take "
@@ -302,7 +260,7 @@ class _Work:
         for budget in sorted(self.study.steps):
             n = max(1, (budget - stepper.start_calls) // stepper.calls_per_step)
             try:
-                end = self.batch.end(stepper, self._grid(grid, stepper, n))
+                end = self.flow.end(stepper, self._grid(grid, stepper, n))
                 found.append(self._row(sampler, grid, budget, stepper.calls(n), end))
             except ValueError:  # a pair that the sampler refuses
                 empty = {k: math.nan for k in ("ca_rmsd", "position", "angle", "unchanged")}
@@ -313,7 +271,7 @@ class _Work:
 
     def _grid(self, name: str, stepper: Stepper, n: int) -> Grid:
         if name in grids.GRIDS:
-            return self.batch.make_grid(name, n)
+            return self.flow.grid(name, n)
         if stepper.name not in self._clocks:
             self._clocks[stepper.name] = equidistribute(
                 self.pilot, stepper, windows=2 * self.study.knots, steps=3
@@ -326,14 +284,17 @@ class _Work:
             start = DensityClock(places, tuple(log_density.tolist()))
             options: dict[str, Any] = {"iterations": self.study.iterations}
             clock = refine(self.pilot, stepper, n, start=start, **options).clock
-        return clock.grid(n, self.batch.components[0].law, t_min=self.batch.t_min)
+        return clock.grid(n, self.flow.components[0].law, t_min=self.flow.t_min)
 
     def _row(self, sampler: str, grid: str, budget: int, calls: int, end: Tensor) -> Row:
-        truth = self.truth
-        ca = np.asarray(rmsd(end[..., :3].numpy(), truth[..., :3].numpy()))
-        position = (end[..., 3:6] - truth[..., 3:6]).square().sum(-1).mean(-1).sqrt()
-        a, b = (x[..., 6:].unflatten(-1, (3, 3)) for x in (end, truth))
-        angle = SO3().distance(a, b).mean(-1).rad2deg()
+        ca, position, angle = [], [], []
+        for x, y, length in zip(end, self.truth, self.flow.lengths, strict=True):
+            x, y = x[:length], y[:length]
+            ca.append(float(rmsd(x[:, :3].numpy(), y[:, :3].numpy())))
+            moved = (x[:, 3:6] - y[:, 3:6]).square().sum(-1).mean().sqrt()
+            a, b = (v[:, 6:].unflatten(-1, (3, 3)) for v in (x, y))
+            position.append(float(moved))
+            angle.append(float(SO3().distance(a, b).mean().rad2deg()))
         return {
             "sampler": sampler,
             "grid": grid,
@@ -341,7 +302,7 @@ class _Work:
             "calls": calls,
             "ca_rmsd": float(np.median(ca)),
             "ca_rmsd_worst": float(np.max(ca)),
-            "position": float(position.median()),
-            "angle": float(angle.median()),
-            "unchanged": float(np.mean(ca < self.study.threshold)),
+            "position": float(np.median(position)),
+            "angle": float(np.median(angle)),
+            "unchanged": float(np.mean(np.array(ca) < self.study.threshold)),
         }

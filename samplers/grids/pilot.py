@@ -76,6 +76,8 @@ class Pilot:
         Its steps, uniform in log rho.
     scale : tuple of float, optional
         Factor on each component's distance.
+    step_scale : float
+        Low-temperature factor of every run.
     """
 
     field: Field
@@ -86,6 +88,7 @@ class Pilot:
     reference: Stepper
     fine: int = 400
     scale: tuple[float, ...] | None = None
+    step_scale: float = 1.0
 
     @property
     def law(self) -> NoiseLaw:
@@ -108,7 +111,9 @@ class Pilot:
 
     def run(self, grid: Sequence[float], stepper: Stepper) -> State:
         """End points of all starts."""
-        return integrate(self.field, self.start, grid, stepper, self.components)
+        return integrate(
+            self.field, self.start, grid, stepper, self.components, step_scale=self.step_scale
+        )
 
     @cached_property
     def truth(self) -> State:

@@ -17,6 +17,7 @@ References
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,7 +69,8 @@ def step_costs(pilot: Pilot, stepper: Stepper, *, fine: int = 48) -> tuple[Grid,
         if k % between == 0:
             path.append(state)
 
-    integrate(pilot.field, pilot.start, dense, pilot.reference, pilot.components, on_step=keep)
+    solve = partial(integrate, components=pilot.components, step_scale=pilot.step_scale)
+    solve(pilot.field, pilot.start, dense, pilot.reference, on_step=keep)
     costs = np.full((fine + 1, fine + 1), np.inf)
     for i in range(fine):
         here = path[i]
@@ -78,7 +80,7 @@ def step_costs(pilot: Pilot, stepper: Stepper, *, fine: int = 48) -> tuple[Grid,
             return known
 
         for j in range(i + 1, fine + 1):
-            end = integrate(frozen, here, (times[i], times[j]), stepper, pilot.components)
+            end = solve(frozen, here, (times[i], times[j]), stepper)
             error = deviation(pilot.components, end, path[j], pilot.scale)
             costs[i, j] = float(error.mean())
     return times, costs

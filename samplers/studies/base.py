@@ -125,7 +125,7 @@ class Study(ABC):
             raise ValueError(f"seed is {self.seed}; give a number from 0")
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, tuple) and not value:
+            if field.default and isinstance(value, tuple) and not value:
                 raise ValueError(f"{field.name} is empty; give at least one value")
             if field.name == "steps" and min(value) < 1:
                 raise ValueError(f"steps holds {min(value)}; give counts from 1")

@@ -12,6 +12,9 @@ import pytest
 
 from proteinweaver.cli.main import run
 from proteinweaver.errors import UserError
+from proteinweaver.io.pdb import write_pdb
+from proteinweaver.structure.backbone import Backbone
+from proteinweaver.structure.ideal import ideal_element
 from proteinweaver.study.figure import svg
 from proteinweaver.study.model import ModelStudy
 from proteinweaver.study.run import run_study
@@ -156,9 +159,21 @@ def test_model_study(tmp_path, tiny_weights):
     assert "uniform" in {row[1] for row in result.report.tables[0].rows}
 
 
+def test_model_study_of_the_assembler(tmp_path, tiny_weights):
+    """Chains of unequal length; padding counts for nothing."""
+    helix = Backbone.from_coord(ideal_element("H", 12).numpy(), sequence="A" * 12, chain="A")
+    write_pdb(tmp_path / "a.pdb", helix)
+    options = {**MODEL, "grids": ("uniform",), "domain": (str(tmp_path / "a.pdb"),) * 2}
+    study = ModelStudy(**options, weights=str(tiny_weights), device="cpu")
+    rows = run_study(study, tmp_path / "out").rows
+    assert rows[-1]["ca_rmsd"] == pytest.approx(0, abs=1e-4)
+    assert rows[-2]["ca_rmsd"] > 0.01
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"domain": ("a.pdb",)}, "two domains"),
         ({"samplers": ("sde",)}, "stochastic"),
         ({"grids": ("nope",)}, "unknown grid 'nope'"),
         ({"reference": 1}, "reference at least 2"),
