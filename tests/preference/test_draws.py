@@ -69,7 +69,7 @@ def test_the_surrogate_is_unbiased_with_the_predicted_variance():
 def minimiser(loss, draws: int) -> float:
     """Root in m of the gradient of the mean loss, common random numbers, x from the reference."""
     generator = torch.Generator().manual_seed(1)
-    x = torch.randn(40000, generator=generator, dtype=torch.float64)
+    x = torch.randn(25000, generator=generator, dtype=torch.float64)
     state = generator.get_state()
 
     def slope(m: float) -> float:

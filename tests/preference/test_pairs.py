@@ -239,15 +239,22 @@ def test_a_plan_is_order_lengths_mode_and_insides(runs, tmp_path):
         make_pairs(PrefsRequest((str(place),), str(tmp_path / "o"), (reward(runs),)))
 
 
-@pytest.fixture
-def good(runs, tmp_path) -> tuple[Path, list[dict]]:
-    """A pair file of three pairs, as lines."""
-    out = tmp_path / "pairs.jsonl"
+@pytest.fixture(scope="module")
+def written(runs) -> str:
+    """Text of a pair file of three pairs."""
     found = find_candidates([runs / "run0", runs / "run1"], reward_of([reward(runs)]))
     settings = PairSettings(margin=0.0, per_set=0, uses=0, same=0.999)
     chosen = [c for c in compare(found.candidates, settings) if c.verdict == "pair"][:3]
-    write_pairs(out, {"models": [found.candidates[0].model]}, chosen)
-    return out, [json.loads(line) for line in out.read_text().splitlines()]
+    write_pairs(runs / "three.jsonl", {"models": [found.candidates[0].model]}, chosen)
+    return (runs / "three.jsonl").read_text()
+
+
+@pytest.fixture
+def good(written, tmp_path) -> tuple[Path, list[dict]]:
+    """The file, and its lines."""
+    path = tmp_path / "pairs.jsonl"
+    path.write_text(written)
+    return path, [json.loads(line) for line in written.splitlines()]
 
 
 def spoil(kind: str, lines: list[dict]) -> None:
