@@ -47,7 +47,7 @@ class CompareConfig:
     enabled: bool = True
     reference: str = ""
     max_pairs: int = 400
-    max_alignments: int = 100_000
+    max_alignments: int = 40_000
     novelty_candidates: int = 10
 
     def __post_init__(self) -> None:

@@ -208,6 +208,10 @@ def default_sources(
 
 
 def _make_folder(out: Path) -> None:
+    if any(out.glob("manifest*.jsonl")):
+        raise UserError(
+            f"{out} is a run folder, whose metrics.csv ranks its designs; choose another with -o"
+        )
     try:
         out.mkdir(parents=True, exist_ok=True)
         (out / ".write-test").touch()

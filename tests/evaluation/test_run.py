@@ -218,11 +218,14 @@ def test_command_line(folder, tmp_path, capsys):
     assert command([*words, "--critic", "none"]) == 0
     assert "7 files, 7 measured now, 5 unreadable" in capsys.readouterr().out
     assert command([*words, "--critic", "none", "compare.max_pairs=10"]) == 0
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "manifest.jsonl").write_text("")
     for bad, says in (
         (["evaluate", str(folder)], "give -o DIR"),
         (["evaluate", str(tmp_path / "nowhere"), "-o", str(out)], "no such file or folder"),
         (["evaluate", str(folder / "folder.pdb"), "-o", str(out)], "no PDB or mmCIF file"),
         (["evaluate", str(folder), "-o", str(folder / "notes.txt")], "cannot write into"),
+        (["evaluate", str(folder), "-o", str(tmp_path / "run")], "is a run folder"),
         (["evaluate", str(folder), "-o", str(out), "compare.max_pair=3"], "compare.max_pairs"),
         (["evaluate", str(folder), "-o", str(out), "--reference", "no.npz"], "no.npz"),
         (["evaluate", str(folder), "-o", str(out), "--workers", "-1"], "workers is -1"),
