@@ -14,7 +14,8 @@ at a *floor* (rounding, a reference that is not exact enough, an early-stopped l
 5. answers "no asymptotic range" if no window of ``min_points`` passes, if the interval is wider
    than +- 0.35, or if the errors do not fall.
 
-The longest window that passes is taken, so noise is averaged rather than selected.
+The longest window that passes is taken, so noise is averaged rather than selected; on pure noise
+about one table in fifty passes by luck.
 """
 
 from __future__ import annotations
@@ -117,24 +118,26 @@ def fit_order(
     best = int(y.argmin())
     if y[-1] - y[best] > np.log(2):
         last, reason = best, f"errors rise after N = {n[index[best]]:g}"
+        if last + 1 < min_points:
+            return _none(reason)
     plateau = _plateau(x[: last + 1], y[: last + 1])
     floor = float(np.exp(y[plateau : last + 1].mean())) if plateau <= last else 0.0
     models = (_with_floor,) if plateau <= last else (_straight, _with_floor)
-    candidate = None
+    refused = reason or "no window passes the curvature test"
     for model in models:
-        for first in range(last + 2 - min_points):
-            if candidate is None and plateau - first >= min_points - 1:
-                fit = model(x[first : last + 1], y[first : last + 1], level, max_bend)
-                candidate = None if fit is None else (first, *fit)
-    if candidate is None:
-        return _none(reason or "no window passes the curvature test", floor)
-    first, order, half, fitted = candidate
-    if order < _SLOWEST:
-        return _none("errors do not fall", floor)
-    if not half <= _WIDEST:
-        return _none(f"the interval is +- {half:.2g}", floor)
-    ends = int(index[first]), int(index[last])
-    return OrderFit(order, order - half, order + half, ends, fitted or floor, reason)
+        for first in range(min(last + 1, plateau) + 1 - min_points):
+            fit = model(x[first : last + 1], y[first : last + 1], level, max_bend)
+            if fit is None:
+                continue
+            order, half, fitted = fit
+            if order < _SLOWEST:
+                refused = "errors do not fall"
+            elif not half <= _WIDEST:
+                refused = f"the interval is +- {half:.2g}"
+            else:
+                ends = int(index[first]), int(index[last])
+                return OrderFit(order, order - half, order + half, ends, fitted or floor, reason)
+    return _none(refused, floor)
 
 
 def _plateau(x: Array, y: Array) -> int:

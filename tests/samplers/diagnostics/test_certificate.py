@@ -215,6 +215,7 @@ def test_initialisation_is_counted():
     truth = diagonal_tv(variance, torch.ones(2))
     assert found.initial.item() == pytest.approx(truth, abs=0.015)
     assert found.upper > truth
+    assert found.bound < found.upper
 
 
 def test_the_lemma_by_quadrature():

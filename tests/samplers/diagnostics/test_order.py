@@ -76,6 +76,12 @@ def test_no_asymptotic_range_is_an_answer(errors, reason):
     assert "no asymptotic range" in str(fit)
 
 
+def test_pure_noise_rarely_passes():
+    rng = np.random.default_rng(5)
+    tables = np.exp(0.7 * rng.standard_normal((60, 8)))
+    assert sum(fit_order(COUNTS[:8], e).order is not None for e in tables) <= 4
+
+
 def test_errors_that_rise_again_are_told():
     """A measured table of the kind: float32 cancellation spoils fine grids."""
     errors = np.array([1e-1, 2.5e-2, 6.2e-3, 1.56e-3, 3.9e-4, 3e-3, 3.8e-2])
