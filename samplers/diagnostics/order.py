@@ -194,10 +194,12 @@ def _with_floor(
     dof = len(x) - 3
     scale = float((found.fun**2).sum()) / dof
     try:
-        covariance = np.linalg.inv(found.jac.T @ found.jac) * scale
+        variance = float(np.linalg.inv(found.jac.T @ found.jac)[1, 1]) * scale
     except np.linalg.LinAlgError:
         return None
-    margin = float(student.ppf(0.5 + level / 2, dof) * np.sqrt(covariance[1, 1]))
+    if not variance >= 0:  # the floor and the power cannot be told apart
+        return None
+    margin = float(student.ppf(0.5 + level / 2, dof)) * variance**0.5
     if bend > max_bend + margin:
         return None
     return order, margin + bend / 2, float(np.exp(log_floor))
