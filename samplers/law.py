@@ -20,19 +20,15 @@ References
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import overload
 
-import numpy as np
 import torch
 from torch import Tensor
 
 __all__ = ["NoiseLaw", "VarianceExploding", "VariancePreserving"]
-
-_NODES, _WEIGHTS = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(32))
 
 
 @overload
@@ -118,15 +114,6 @@ class NoiseLaw(ABC):
         """Signal coefficient at the noise-to-signal ratio ``rho``."""
         return self.alpha(self.t_from_rho(rho))
 
-    def sigma_drho(self, t: float, u: float) -> float:
-        """Integral of sigma d rho from rho(t) to rho(u), float64.
-
-        Laws without a closed form use 32-point Gauss-Legendre quadrature in time.
-        """
-        times = 0.5 * (t + u) + 0.5 * (u - t) * _NODES
-        value = self._alpha(times) * self._rho_drho(times)
-        return float(0.5 * (u - t) * (_WEIGHTS * value).sum())
-
     @overload
     def t_from_rho(self, rho: float) -> float: ...
     @overload
@@ -150,11 +137,6 @@ class VarianceExploding(NoiseLaw):
         """One."""
         return torch.ones_like(rho)
 
-    def sigma_drho(self, t: float, u: float) -> float:
-        """Integral of sigma d rho: (sigma(u)^2 - sigma(t)^2) / 2."""
-        a, b = self.rho(t), self.rho(u)
-        return 0.5 * (b - a) * (b + a)
-
 
 @dataclass(frozen=True)
 class VariancePreserving(NoiseLaw):
@@ -169,8 +151,3 @@ class VariancePreserving(NoiseLaw):
     def alpha_from_rho(self, rho: Tensor) -> Tensor:
         """1 / sqrt(1 + rho^2)."""
         return (1 + rho.square()).rsqrt()
-
-    def sigma_drho(self, t: float, u: float) -> float:
-        """Integral of sigma d rho: 1/alpha(u) - 1/alpha(t), without cancellation."""
-        a, b = self.rho(t), self.rho(u)
-        return (b - a) * (b + a) / (math.hypot(1, a) + math.hypot(1, b))

@@ -100,6 +100,21 @@ def test_no_loop_reads_a_tensor(name):
     assert watch.seen
 
 
+@pytest.mark.parametrize("name", ["unipc3_x0", "expab4_eps", "cf4"])
+def test_steps_hide_no_state(name):
+    """Two runs of one plan, step by step in turns, are two runs one after the other."""
+    stepper = steppers.make(name)
+    plan = make_plan(stepper, COMPONENTS, grids.make("log_snr", 5, TRANS, t_min=0.1))
+    starts = (start(), tuple(s.flip(0) for s in start()))
+    states, memories = list(starts), [None, None]
+    for k in range(5):
+        for i in (0, 1):
+            states[i], memories[i] = stepper.step(field, plan, k, states[i], memories[i], None)
+    for state, first in zip(states, starts, strict=True):
+        for a, b in zip(state, run(plan, stepper, field, first), strict=True):
+            assert torch.equal(a, b)
+
+
 @pytest.mark.parametrize(
     ("name", "count"),
     [

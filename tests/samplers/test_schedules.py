@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.integrate import quad
 
 from samplers import schedules
 
@@ -57,16 +56,6 @@ def test_floats_and_tensors_agree_and_keep_their_type(law):
     single = torch.tensor([0.3, 0.7])
     assert law.g2(single).dtype == torch.float32
     torch.testing.assert_close(law.g2(single), law.g2(single.double()).float())
-
-
-@laws
-def test_frozen_score_integral(law):
-    """int sigma d rho against adaptive quadrature of alpha rho rho'."""
-    for start, end in ((0.9, 0.8), (0.5, 0.1)):
-        truth, _ = quad(
-            lambda t: law.g2(t) / (2 * law.alpha(t)), start, end, epsabs=0, epsrel=1e-11
-        )
-        assert law.sigma_drho(start, end) == pytest.approx(truth, rel=1e-9)
 
 
 def test_ends_of_the_protein_laws():
