@@ -45,6 +45,8 @@ __all__ = ["AMINO_ACIDS", "Critic", "CriticConfig", "Judgement", "Trunk"]
 #: Amino acids of the sequence head; the next index is "not known".
 AMINO_ACIDS = 20
 _HIDDEN = AMINO_ACIDS
+_FARTHEST = 5.0  # of a mean of descriptors, in units of its spread
+_SHRINK = 0.003  # of the linear law of descriptors
 
 
 @dataclass(frozen=True)
@@ -250,11 +252,11 @@ class _Branch(nn.Module):
         mean = described.new_zeros(count, DESCRIPTORS).index_add(
             0, chains.item, share[:, :1] * described
         )
-        mean = ((mean - self.centre) / self.scale).clamp(-5.0, 5.0)
+        mean = ((mean - self.centre) / self.scale).clamp(-_FARTHEST, _FARTHEST)
         pooled = torch.cat((pooled.flatten(1), mean), dim=-1)
         residue = self.residue(h)[:, 0]
         told = h.new_zeros(count, 5).index_add(0, chains.item, share * residue[:, None])
-        logit = self.chain(pooled)[:, 0] + 2.0 * self.plain(mean)[:, 0] + told @ self.gain / 5.0
+        logit = self.chain(pooled)[:, 0] + self.plain(mean)[:, 0] + told @ self.gain / 5.0
         return logit, residue
 
 
@@ -320,18 +322,39 @@ class Critic(nn.Module):
         logits: Tensor = self.sequence_out(g)
         return logits
 
-    def standardise(self, means: Tensor) -> None:
-        """Tell the branches how descriptors vary among backbones.
+    def start_branches(self, means: Tensor, target: Tensor) -> None:
+        """Start the branches from the logistic regression of descriptors.
 
         Parameters
         ----------
         means : Tensor, shape=(B, DESCRIPTORS)
-            Means over backbones.
+            Means over backbones; their spread becomes the unit the branches measure in.
+        target : Tensor, shape=(B,)
+            Soundness, from 0 to 1.
         """
+        centre, scale = means.mean(0), means.std(0).clamp_min(1e-3)
+        z = ((means - centre) / scale).clamp(-_FARTHEST, _FARTHEST)
+        law = nn.Linear(z.shape[-1], 1)
+        nn.init.zeros_(law.weight)
+        nn.init.zeros_(law.bias)
+        solver = torch.optim.LBFGS(law.parameters(), max_iter=100, line_search_fn="strong_wolfe")
+
+        def loss() -> Tensor:
+            solver.zero_grad()
+            value = functional.binary_cross_entropy_with_logits(law(z)[:, 0], target)
+            value = value + _SHRINK * law.weight.square().sum()
+            value.backward()
+            return value
+
+        with torch.enable_grad():
+            solver.step(loss)
         branch: Any
-        for branch in self.branches:
-            branch.centre.copy_(means.mean(0))
-            branch.scale.copy_(means.std(0).clamp_min(1e-3))
+        with torch.no_grad():
+            for branch in self.branches:
+                branch.centre.copy_(centre)
+                branch.scale.copy_(scale)
+                branch.plain.weight.copy_(law.weight)
+                branch.plain.bias.copy_(law.bias)
 
     def judge(self, trunk: Trunk, chains: PackedChains) -> Judgement:
         """Logits of soundness from every branch."""

@@ -20,7 +20,7 @@ from proteinweaver.training.critic_config import CriticTrainConfig
 
 __all__ = ["CriticTask", "DecoderTask", "SequenceTask", "SoundnessTask"]
 
-_MEASURED = 24  # batches from which the spread of descriptors is taken
+_MEASURED = 60  # batches from which the linear law of the descriptors is taken
 
 
 class CriticTask(LightningModule):
@@ -165,19 +165,21 @@ class SoundnessTask(CriticTask):
     head = "soundness"
 
     def on_fit_start(self) -> None:
-        """Measure how descriptors vary, where that is not known yet."""
-        branch: Any = self.net.branches[0]
-        if bool((branch.scale != 1.0).any()):
+        """Start fresh branches from the best linear law of the descriptors alone."""
+        first: Any = self.net.branches[0]
+        if bool((first.scale != 1.0).any()):
             return
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        means = []
+        means, targets = [], []
         for number in range(_MEASURED):
-            chains = data.train.batch(number).chains
-            value = residue_descriptors(chains)
-            total = value.new_zeros(chains.count, value.shape[-1])
-            total.index_add_(0, chains.item, value)
-            means.append(total / chains.item.bincount()[:, None])
-        self.net.standardise(torch.cat(means).to(self.device))
+            batch: SoundnessBatch = data.train.batch(number)
+            value = residue_descriptors(batch.chains)
+            total = value.new_zeros(batch.chains.count, value.shape[-1])
+            total.index_add_(0, batch.chains.item, value)
+            whole = batch.weight.amax(0) > 0
+            means.append((total / batch.chains.item.bincount()[:, None])[whole])
+            targets.append(batch.chain_target[whole])
+        self.net.start_branches(torch.cat(means), torch.cat(targets))
 
     def trained_parameters(self) -> list[torch.nn.Parameter]:
         """Those of the branches."""
