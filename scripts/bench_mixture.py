@@ -24,7 +24,6 @@ import time
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import torch
 
 REPO = Path(__file__).resolve().parents[1]
@@ -39,6 +38,7 @@ from samplers.grids.pilot import Pilot  # noqa: E402
 from samplers.grids.refine import refine  # noqa: E402
 from samplers.grids.shortest_path import shortest_path  # noqa: E402
 from samplers.studies import benchmark  # noqa: E402
+from samplers.targets.benchmark import mixture, starts  # noqa: E402
 from samplers.targets.reference import score_flow  # noqa: E402
 
 OURS = ("unipc3_v~", "unipc2_v")  # ~ is the start without additional call
@@ -67,8 +67,8 @@ class Report:
     def __init__(self, law, dim):
         self.law_name, self.dim = law, dim
         self.setting = benchmark.LAWS[law]
-        self.target = benchmark.mixture(dim)
-        self.z = torch.from_numpy(np.random.default_rng(1234).standard_normal((256, dim)))
+        self.target = mixture(dim)
+        self.z = starts(dim)
         self.truth = cache(self._truth)
         setting = self.setting
         self.pilot = Pilot(

@@ -1,9 +1,7 @@
-r"""The benchmark mixture: eight Gaussian modes in any dimension, two laws, fixed starts.
+r"""The benchmark mixture (`samplers.targets.benchmark`) on two laws, and its fast fields.
 
-Means 0.95 z_k with z_k standard normal, standard deviations from 0.15 to 0.35, weights
-proportional to 1 ... 2. The reported mixture of dimension d has means from the numpy generator
-``[0, d, 8]`` and 256 starts from the generator ``1234``; anything fitted is fitted on mixtures and
-starts from other generators (`fit_mixtures`).
+Anything fitted is fitted on mixtures and starts from other generators than those reported on
+(`fit_mixtures`).
 
 The ends are rho = 157.4 and 0.01 on the linear law, the range of the usual table of 1000 steps,
 and 2.0e4 and 0.0064 on the cosine one. The start is x/alpha = z sqrt(1 + rho^2).
@@ -17,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -30,8 +28,9 @@ from samplers.integrate import Field
 from samplers.schedules import NoiseLaw, VPCosine, VPLinear
 from samplers.spaces import Euclidean, State
 from samplers.targets import GaussianMixture
+from samplers.targets.benchmark import mixture
 
-__all__ = ["LAWS", "Setting", "clean_estimate", "fit_mixtures", "mixture", "mixture_field"]
+__all__ = ["LAWS", "Setting", "clean_estimate", "fit_mixtures", "mixture_field", "other_mixture"]
 
 _BETA_MIN = 0.1
 
@@ -74,15 +73,11 @@ LAWS: dict[str, Setting] = {
 }
 
 
-def mixture(dim: int, seed: Sequence[int] | None = None) -> GaussianMixture:
-    """Eight modes in ``dim`` dimensions; the reported ones unless a seed is given."""
-    rng = np.random.default_rng([0, dim, 8] if seed is None else list(seed))
-    weights = np.linspace(1.0, 2.0, 8)
-    return GaussianMixture(
-        torch.from_numpy(weights / weights.sum()),
-        torch.from_numpy(0.95 * rng.standard_normal((8, dim))),
-        torch.linspace(0.15, 0.35, 8, dtype=torch.float64),
-    )
+def other_mixture(dim: int, seed: Sequence[int]) -> GaussianMixture:
+    """Mixture of the same kind with other means."""
+    reported = mixture(dim)
+    means = 0.95 * np.random.default_rng(list(seed)).standard_normal((len(reported.weights), dim))
+    return replace(reported, means=torch.from_numpy(means))
 
 
 def clean_estimate(target: GaussianMixture, x: Tensor, alpha: float, sigma: float) -> Tensor:
@@ -146,7 +141,7 @@ def fit_mixtures(
     """
     if seed < 1:
         raise ValueError(f"seed {seed} is of the reported mixture; take 1 or more")
-    targets = [mixture(dim, (seed, dim, 8, k)) for k in range(count)]
+    targets = [other_mixture(dim, (seed, dim, 8, k)) for k in range(count)]
     z = np.random.default_rng([seed, dim, 99]).standard_normal((count * starts, dim))
     return Pilot(
         mixture_field(targets, setting.law),

@@ -42,7 +42,7 @@ class OrderStudy(Study):
     title: ClassVar[str] = "Order of convergence"
 
     samplers: tuple[str, ...] = ("all",)
-    problems: tuple[str, ...] = ("gaussian", "mixture", "student", "rotations", "frames")
+    problems: tuple[str, ...] = tuple(PROBLEMS)
     grid: str = "log_snr"
     steps: tuple[int, ...] = (16, 32, 48, 64, 96, 128, 192, 256)
     samples: int = 48

@@ -1,10 +1,11 @@
 r"""Problems with a known end point on every space: what errors are seen on.
 
     gaussian    anisotropic Gaussian on R^3, closed-form flow
-    mixture     the benchmark mixture on R^2 (`samplers.studies.benchmark`)
+    mixture     the benchmark mixture on R^2 (`samplers.targets.benchmark`)
     student     heavy tails on R^2, by quadrature
-    rotations   mixture of IGSO(3) on SO(3)
-    frames      coupled mixture of two frames, on (R^3 x SO(3))^2
+    learned     a small trained network on R^2
+    rotations   the benchmark mixture of IGSO(3) on SO(3)
+    frames      the benchmark mixture of two coupled frames, on (R^3 x SO(3))^2
 
 Truth comes from a closed form or from `samplers.targets.reference` (DOP853), never from the
 sampler under study.
@@ -16,6 +17,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import cast
 
 import numpy as np
 import torch
@@ -28,16 +30,7 @@ from samplers.integrate import Field, integrate
 from samplers.schedules import LinearSigma, NoiseLaw, TangentPower, VPLinear
 from samplers.spaces import SO3, Euclidean, State
 from samplers.steppers.base import Stepper
-from samplers.studies.benchmark import mixture
-from samplers.targets import (
-    FrameMixture,
-    Gaussian,
-    GaussianMixture,
-    IGSO3Mixture,
-    Student,
-    frame_field,
-    score_field,
-)
+from samplers.targets import Gaussian, Student, benchmark, frame_field, learned, score_field
 from samplers.targets.base import Target
 from samplers.targets.reference import flow, frame_flow, rotation_flow
 
@@ -115,7 +108,7 @@ def _gaussian(samples: int, seed: int) -> Problem:
 
 def _mixture(samples: int, seed: int) -> Problem:
     z = torch.from_numpy(np.random.default_rng([seed, 2]).standard_normal((samples, 2)))
-    target: GaussianMixture = mixture(2)
+    target = benchmark.mixture(2)
     return _euclidean("mixture", target, VPLinear(), (100.0, 0.01), z)
 
 
@@ -125,15 +118,16 @@ def _student(samples: int, seed: int) -> Problem:
     return _euclidean("student", target, VPLinear(), (100.0, 0.02), z)
 
 
+def _learned(samples: int, seed: int) -> Problem:
+    """Flow of the shipped network (`samplers.targets.learned`): truth is its own, not the data's."""
+    z = torch.from_numpy(np.random.default_rng([seed, 4]).standard_normal((samples, 2)))
+    target = cast(Target, learned.load())  # its score is all that is used
+    return _euclidean("learned", target, VPLinear(), (100.0, 0.02), z)
+
+
 def _rotations(samples: int, seed: int) -> Problem:
-    """Eight modes of variance 0.02, tau from 4 to 0.01."""
-    law = LinearSigma()
-    target = IGSO3Mixture(
-        torch.linspace(1, 2, 8).double() / 12,
-        torch.from_numpy(Rotation.random(8, random_state=1).as_matrix()),
-        torch.full((8,), 0.02).double(),
-    )
-    sigmas = (2.0, 0.1)
+    """Tau from 4 to 0.01."""
+    law, target, sigmas = LinearSigma(), benchmark.rotations(), (2.0, 0.1)
     t_max, t_min = _times(law, *sigmas)
     start = torch.from_numpy(Rotation.random(samples, random_state=7 + seed).as_matrix())
     truth = rotation_flow(target, start, *sigmas, tolerance=1e-11)
@@ -146,22 +140,16 @@ def _rotations(samples: int, seed: int) -> Problem:
 
 
 def _frames(samples: int, seed: int) -> Problem:
-    """Three arrangements of two frames; the posterior couples all of them."""
-    rng = np.random.default_rng([seed, 5])
-    laws = (TangentPower(), LinearSigma())
-    centres = Rotation.random(6, random_state=3).as_matrix().reshape(3, 2, 3, 3)
-    target = FrameMixture(
-        torch.tensor([0.2, 0.3, 0.5]).double(),
-        torch.from_numpy(np.random.default_rng(11).standard_normal((3, 2, 3))),
-        torch.tensor([0.2, 0.25, 0.3]).double(),
-        torch.from_numpy(centres),
-        torch.full((3,), 0.05).double(),
-    )
+    """Four arrangements of two frames; the posterior couples all of them."""
+    laws, target = (TangentPower(), LinearSigma()), benchmark.frames()
     t_max, t_min = 0.95, 0.05
     scale = math.hypot(laws[0].alpha(t_max), laws[0].sigma(t_max))
-    x = torch.from_numpy(rng.standard_normal((samples, 2, 3))) * scale
+    z = np.random.default_rng([seed, 5]).standard_normal((samples, 2, 3))
     turns = Rotation.random(2 * samples, random_state=7 + seed).as_matrix()
-    start = (x, torch.from_numpy(turns).reshape(samples, 2, 3, 3))
+    start = (
+        scale * torch.from_numpy(z),
+        torch.from_numpy(turns.reshape(samples, 2, 3, 3)),
+    )
     truth = frame_flow(target, start, laws, t_max, t_min, tolerance=1e-10)
     components = (
         Component(Euclidean(), laws[0], "score"),
@@ -175,6 +163,7 @@ PROBLEMS: dict[str, Callable[[int, int], Problem]] = {
     "gaussian": _gaussian,
     "mixture": _mixture,
     "student": _student,
+    "learned": _learned,
     "rotations": _rotations,
     "frames": _frames,
 }

@@ -15,6 +15,7 @@ from samplers.grids import DensityClock
 from samplers.grids.pilot import Pilot
 from samplers.studies import STUDIES, benchmark
 from samplers.studies.base import select
+from samplers.targets.benchmark import mixture, starts
 
 REPO = Path(__file__).resolve().parents[2]
 TINY = {
@@ -177,7 +178,7 @@ def test_refusals(name, options, message):
 
 
 def test_clean_estimate_is_tweedie():
-    target = benchmark.mixture(3)
+    target = mixture(3)
     x = torch.from_numpy(np.random.default_rng(0).standard_normal((7, 3)))
     for alpha, sigma in ((0.02, 1.0), (0.7, 0.5), (1.0, 0.05)):
         expected = (x + sigma**2 * target.score(x, alpha, sigma)) / alpha
@@ -204,11 +205,10 @@ def test_bars_of_the_mixture(case):
     """One sampler with fitted grids: calls to a median error of 1e-2, 1e-3 and 1e-4."""
     law, dim = case
     setting = benchmark.LAWS[law]
-    z = torch.from_numpy(np.random.default_rng(1234).standard_normal((256, dim)))
     report = Pilot(
-        benchmark.mixture_field([benchmark.mixture(dim)], setting.law),
+        benchmark.mixture_field([mixture(dim)], setting.law),
         (setting.component,),
-        (setting.start(z),),
+        (setting.start(starts(dim)),),
         t_min=setting.t_min,
         t_max=1.0,
         reference=steppers.make("expab4_x0"),
