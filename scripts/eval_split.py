@@ -78,7 +78,7 @@ def scores(chains: list[Chain], predict: Callable[[Chain], np.ndarray]) -> dict[
 
 
 def value_of(settings: SplitSettings, chains: list[Chain], alone: list[np.ndarray]) -> float:
-    """What is tuned: mean NDO, less half the share of single domains that are cut."""
+    """Return what is tuned: mean NDO, less half the share of single domains that are cut."""
     ndo = scores(chains, lambda c: split_chain(c[0], settings))["ndo"]
     cut = np.mean([split_chain(ca, settings).max() > 1 for ca in alone])
     return float(np.mean(ndo) - 0.5 * cut)

@@ -4,7 +4,7 @@ A rigid domain that must hold its last residue to the hundredth of an angstrom l
 linker no way to close: half of the six-residue linkers stay open. So the residues beside a linker
 may move, elastically tied to their domain: one at every junction, and where the bonds are then
 still not right, two, then three. Everything else of the domain moves as one body; the drift stays
-within half an angstrom. Helices and strands of linkers are bodies too, and keep their ends.
+within half an angstrom. Helices and strands of linkers are bodies too and give last.
 """
 
 from collections.abc import Sequence
@@ -26,8 +26,8 @@ _FLEXIBLE_FORCES = ClosureForces(peptide=400.0)
 _STEPS = 300
 #: Force constant on wishes, per square angstrom; pairs this much farther than asked are watched.
 _HOLD, _WATCHED = 100.0, 5.0
-#: Residues at every junction that may move, tried in this order.
-_LOOSE = (1, 2, 3)
+#: Residues that may move at every end of a domain, and of an element of a linker, in this order.
+_LOOSE = ((1, 0), (2, 0), (2, 1), (3, 2))
 #: Largest deviation of a linker's C-N distance from 1.329 angstrom, and its CA-CA distance.
 _BOND, _CA = 0.08, (3.6, 4.0)
 
@@ -106,13 +106,14 @@ def close_chain(
     held = _held(coord[:, 1].double(), wishes)
     rigid = bool((body >= 0).any())
     best, least = coord, float("inf")
-    for count in _LOOSE if rigid else (0,):
+    for ends, of_element in _LOOSE if rigid else ((0, 0),):
+        loose = np.where(domain > 0, loose_ends(body, ends), loose_ends(body, of_element))
         closed = close_backbone(
             coord,
             None,
             torch.as_tensor(body),
             bonded=torch.as_tensor(bonded),
-            loose=torch.as_tensor(loose_ends(body, count) & (domain > 0)),
+            loose=torch.as_tensor(loose),
             held=held,
             forces=_RIGID_FORCES if rigid else _FLEXIBLE_FORCES,
             steps=_STEPS,

@@ -8,6 +8,7 @@ No sampling loop of its own: the state (translations, rotations) is integrated b
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -117,7 +118,7 @@ class SampledBatch:
 
 
 def _stepper(sampling: Sampling) -> steppers.Stepper:
-    options = {
+    options: dict[str, Any] = {
         name: value
         for name, value in (("churn", sampling.churn), ("noise_scale", sampling.noise_scale))
         if value is not None

@@ -77,7 +77,7 @@ def check_sampler(sampler: SamplerConfig) -> Sampling:
         raise UserError(f"unknown sampler '{sampler.sampler}'; {nearest(sampler.sampler, known)}")
     if sampler.grid not in grids.GRIDS:
         raise UserError(f"unknown grid '{sampler.grid}'; {nearest(sampler.grid, grids.GRIDS)}")
-    options = {"churn": sampler.churn, "noise_scale": sampler.noise_scale}
+    options: dict[str, Any] = {"churn": sampler.churn, "noise_scale": sampler.noise_scale}
     try:
         steppers.make(sampler.sampler, **{k: v for k, v in options.items() if v is not None})
     except ValueError as error:
@@ -264,12 +264,11 @@ def _assembled(
             coord, drift, path = parts[p][0].coord, (0.0,), parts[p][0].trajectory
         backbone = _backbone(plan, coord, kit.config.gly)
         inputs = [part.coord for part in parts[p]] if p in many else []
+        label = backbone.domain.astype(np.int64)
         verdict = (
-            assess(
-                plan, resolve_wishes(plan), coord, backbone.domain, backbone.break_after, inputs
-            )
+            assess(plan, resolve_wishes(plan), coord, label, backbone.break_after, inputs)
             if p in many
-            else judge(coord, backbone.domain, backbone.break_after, inputs)
+            else judge(coord, label, backbone.break_after, inputs)
         )
         timing["checks_s"] = time.perf_counter() - start
         timing["total_s"] = sum(timing.values())

@@ -46,6 +46,53 @@ def test_fields_of_a_spec(tmp_path):
     assert pair.order_positions() == (1, 0, 2)
 
 
+def test_fields_of_an_assembly(tmp_path):
+    spec = {
+        "x": {
+            "domains": [
+                {"name": "a", "file": "a.pdb", "repeat": 2, "mode": "rigid"},
+                {"name": "b", "library": "lib"},
+                {"length": 40},
+            ],
+            "linkers": [0, "12:H", {"length": "5-9", "ss": "E"}],
+            "order": ["b", 4, "a.2", "a.1"],
+            "contacts": ["a.1:3-9 b 7.5"],
+            "apart": [{"a": "a.2", "b": "4", "min": 20}],
+            "keep_pose": ["a.1", "a.2"],
+            "context": "lig.pdb",
+            "pass_budget": "2/9",
+            "total_length": 300,
+        }
+    }
+    (job,) = read_spec(write(tmp_path, spec))
+    assert [d.name for d in job.domains] == ["a.1", "a.2", "b", ""]
+    assert job.domains[2].library == str(tmp_path / "lib")
+    assert job.context == str(tmp_path / "lig.pdb")
+    assert job.order_positions() == (2, 3, 1, 0)
+    assert job.linker_bounds((9, 9)) == ((0, 0), (12, 12), (5, 9))
+    assert [one.ss_string(6) for one in job.linkers] == ["??????", "HHHHHH", "EEEEEE"]
+    assert (job.length, job.total_length, job.tries) == (300, 300, 9)
+    assert job.contacts[0].max == 7.5
+    assert dataclasses.replace(job, n=3) == dataclasses.replace(job, n=3)
+
+
+def test_all_orders_take_turns():
+    job = JobSpec(domains=3, order="all", n=2)
+    assert job.tries == 12
+    assert len({job.order_positions(k) for k in range(6)}) == 6
+    assert job.order_positions(7) == job.order_positions(1)
+
+
+def test_a_contig_is_domains_and_linkers(tmp_path):
+    spec = {"x": {"contig": "A10-50/15/40/5-9/B1-30", "file": "a.pdb", "mode": "rigid"}}
+    (job,) = read_spec(write(tmp_path, spec))
+    assert [d.select for d in job.domains] == ["A10-50", "", "B1-30"]
+    assert [d.length for d in job.domains] == [None, 40, None]
+    assert job.domains[0].file == str(tmp_path / "a.pdb")
+    assert job.domains[0].mode == "rigid"
+    assert job.linker_bounds((0, 0)) == ((15, 15), (5, 9))
+
+
 def test_json_and_yaml_agree(tmp_path):
     spec = {"a": {"length": 200, "domains": 2, "linkers": ["5-9"]}}
     yaml_jobs = read_spec(write(tmp_path, spec))
