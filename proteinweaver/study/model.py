@@ -185,7 +185,8 @@ class ModelStudy(Study):
         text = (
             f"{self.n} {what}, step scale {self.step_scale:g}: the model's probability flow with "
             f"a pure field (two network passes a call) against {self.reference} steps of "
-            f"{self.reference_sampler} on the grid {self.reference_grid}.",
+            f"{self.reference_sampler} on the grid {self.reference_grid}; weights "
+            f"{check[0].get('weights', '?') if check else '?'}.",
         )
         return Report(text, tables, figures)
 
@@ -251,7 +252,8 @@ class _Work:
     def reference_rows(self) -> list[Row]:
         """How far the reference is from one with half its steps."""
         half = self._reference(max(1, self.study.reference // 2))
-        return [self._row("reference", "reference", self.study.reference, 0, half)]
+        row = self._row("reference", "reference", self.study.reference, 0, half)
+        return [row | {"weights": self.model.sha256[:12]}]
 
     def rows(self, sampler: str, grid: str) -> list[Row]:
         """One row per budget."""

@@ -119,7 +119,7 @@ def _student(samples: int, seed: int) -> Problem:
 
 
 def _learned(samples: int, seed: int) -> Problem:
-    """Flow of the shipped network (`samplers.targets.learned`): truth is its own, not the data's."""
+    """Shipped network of `samplers.targets.learned`; truth is its flow, not the data's."""
     z = torch.from_numpy(np.random.default_rng([seed, 4]).standard_normal((samples, 2)))
     target = cast(Target, learned.load())  # its score is all that is used
     return _euclidean("learned", target, VPLinear(), (100.0, 0.02), z)
