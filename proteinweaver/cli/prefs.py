@@ -25,6 +25,10 @@ def prefs(
             show_default="interface, area, clash, chain, drift, compactness",
         ),
     ] = None,
+    held_out: Annotated[
+        list[str] | None,
+        typer.Option("--held-out", metavar="TERM", help="A reward to compare with; repeat."),
+    ] = None,
     model: Annotated[
         list[str] | None,
         typer.Option("--model", metavar="HASH", help="Weights that designs may come from."),
@@ -61,6 +65,7 @@ def prefs(
             rewards=tuple(reward or DEFAULT_REWARDS),
             models=tuple(model or ()),
             settings=settings,
+            held_out=tuple(held_out or ()),
             overwrite=overwrite,
         )
     )
@@ -77,6 +82,12 @@ def prefs(
                 err=True,
             )
     told = result.summary
+    if other := told.get("held_out"):
+        typer.echo(
+            f"held-out reward: agrees with {other['agrees']} of {other['pairs']} pairs, rank "
+            f"correlation {other['rank_correlation']} over {other['designs']} designs",
+            err=True,
+        )
     counts = ", ".join(
         f"{told[key]} {key}"
         for key in ("tie", "disagreement", "near-identical", "surplus", "lonely")

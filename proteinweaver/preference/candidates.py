@@ -20,7 +20,7 @@ from proteinweaver.evaluation.samples import Entry, find_entries, read_sample
 from proteinweaver.preference.rewards import Reward, Score
 from proteinweaver.preference.subjects import Subject
 
-__all__ = ["Candidate", "Found", "find_candidates", "plan_of"]
+__all__ = ["Candidate", "Found", "find_candidates", "plan_of", "side_content"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +169,7 @@ def _candidate(
     backbone = sample.backbone
     if backbone is None:
         return "unreadable", f"{entry.name}: {sample.error}"
-    side = _side(entry)
+    side = side_content(entry)
     if not side:
         return "no side file", f"{entry.name}: nothing tells its plan and seed"
     model = str(side.get("weights", {}).get("assembler", ""))
@@ -198,8 +198,18 @@ def _candidate(
     )
 
 
-def _side(entry: Entry) -> Mapping[str, Any]:
-    """Content of the side file; empty where it is not one of ours."""
+def side_content(entry: Entry) -> Mapping[str, Any]:
+    """Read the side file of a design; empty where it is not one of ours.
+
+    Parameters
+    ----------
+    entry : Entry
+
+    Returns
+    -------
+    mapping
+        With ``index``, ``seed``, ``job`` and ``plan`` at least.
+    """
     if entry.side is None:
         return {}
     try:

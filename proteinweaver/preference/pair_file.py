@@ -23,6 +23,7 @@ from proteinweaver.errors import UserError
 from proteinweaver.evaluation.samples import find_entries, read_sample
 from proteinweaver.evaluation.superposition import move, superpose
 from proteinweaver.io.run_folder import write_atomic
+from proteinweaver.preference.candidates import plan_of, side_content
 from proteinweaver.preference.comparisons import Comparison
 
 __all__ = [
@@ -87,12 +88,15 @@ class PairMembers:
         0 in linkers.
     inputs : ndarray, dtype=float32, shape=(L, 4, 3)
         The given domains; NaN in linkers.
+    modes : mapping of int to str
+        ``"rigid"``, ``"adapt"`` or ``"free"`` by domain.
     """
 
     won: NDArray[np.float32]
     lost: NDArray[np.float32]
     domain: NDArray[np.int16]
     inputs: NDArray[np.float32]
+    modes: Mapping[int, str]
 
 
 def write_pairs(path: Path, header: Mapping[str, Any], comparisons: Sequence[Comparison]) -> None:
@@ -253,7 +257,7 @@ def load_members(path: Path, pair: Pair) -> PairMembers:
     Raises
     ------
     UserError
-        If a structure or its domains cannot be read, or the plans differ.
+        If a structure or its domains cannot be read, or are no longer those of the plan.
     """
     read = []
     for member in (pair.win, pair.lose):
@@ -261,11 +265,19 @@ def load_members(path: Path, pair: Pair) -> PairMembers:
         sample = read_sample(entries[0])
         if sample.backbone is None or sample.inputs is None:
             raise UserError(f"{member['name']}: {sample.error or 'its domains are missing'}")
-        read.append((sample.backbone, sample.inputs))
-    (one, inputs), (two, _) = read
-    if not np.array_equal(one.domain, two.domain):
-        raise UserError(f"{pair.win['name']} and {pair.lose['name']}: different plans")
+        side = side_content(entries[0])
+        if not side or plan_of(side, sample.inputs) != member["plan"]:
+            raise UserError(f"{member['name']}: its plan is not the one that was compared")
+        read.append((sample.backbone, sample.inputs, side))
+    (one, inputs, side), (two, _, _) = read
     won = one.coord - one.ca.mean(axis=0)
     rot, trans = superpose(two.ca.astype(np.float64), won[:, 1].astype(np.float64))
     lost = move(two.coord.reshape(-1, 3).astype(np.float64), rot, trans).reshape(won.shape)
-    return PairMembers(won, lost.astype(np.float32), one.domain, inputs.astype(np.float32))
+    parts = [s for s in side["plan"]["segments"] if s["kind"] == "domain"]
+    return PairMembers(
+        won=won,
+        lost=lost.astype(np.float32),
+        domain=one.domain,
+        inputs=inputs.astype(np.float32),
+        modes={int(s["domain"]): str(s["mode"]) for s in parts},
+    )

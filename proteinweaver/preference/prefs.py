@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from proteinweaver.errors import UserError
 from proteinweaver.preference.candidates import Candidate, find_candidates
-from proteinweaver.preference.comparisons import PairSettings, compare, summary
+from proteinweaver.preference.comparisons import Comparison, PairSettings, compare, summary
 from proteinweaver.preference.pair_file import write_pairs
 from proteinweaver.preference.rewards import reward_of
 
@@ -37,6 +38,8 @@ class PrefsRequest:
         Hashes, or their beginnings, of the assembler weights that samples may come from.
     settings : PairSettings
     overwrite : bool
+    held_out : tuple of str
+        Another reward, which decides nothing: how far it agrees is told.
     """
 
     paths: tuple[str, ...]
@@ -45,6 +48,7 @@ class PrefsRequest:
     models: tuple[str, ...] = ()
     settings: PairSettings = field(default_factory=PairSettings)
     overwrite: bool = False
+    held_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,9 @@ class PrefsResult:
         Scored ones.
     summary : mapping
         See `proteinweaver.preference.comparisons.summary`, and ``lonely``: designs whose plan no
-        other shares.
+        other shares; with a held-out reward ``held_out``: ``designs`` that both could score,
+        ``rank_correlation`` over them, ``agrees``: share of the pairs that it decides alike, ties
+        counting half, and ``pairs`` that it could judge.
     card : mapping
         See `reward_card`.
     problems : tuple of (str, str)
@@ -89,12 +95,10 @@ def reward_card(candidates: Sequence[Candidate]) -> dict[str, dict[str, float | 
     card: dict[str, dict[str, float | None]] = {}
     for name in candidates[0].score.terms if candidates else ():
         values = np.array([c.score.terms[name] for c in candidates])
-        varied = len(values) > 2 and np.ptp(values) > 0 and np.ptp(total) > 0
-        rank = round(float(spearmanr(values, total).statistic), 4) if varied else None
         card[name] = {
             "mean": round(float(values.mean()), 4),
             "std": round(float(values.std()), 4),
-            "rank_correlation": rank,
+            "rank_correlation": _rank_correlation(values, total),
         }
     return card
 
@@ -126,6 +130,8 @@ def make_pairs(request: PrefsRequest) -> PrefsResult:
     pairs = int(told.get("pair", 0))
     if not pairs:
         raise UserError(_why_none(told, found.problems, len(found.candidates)))
+    if request.held_out:
+        told["held_out"] = _held_out(request, found.candidates, comparisons)
     card = reward_card(found.candidates)
     header = {
         "rewards": list(request.rewards),
@@ -138,6 +144,39 @@ def make_pairs(request: PrefsRequest) -> PrefsResult:
     }
     write_pairs(out, header, comparisons)
     return PrefsResult(pairs, len(found.candidates), told, card, found.problems)
+
+
+def _held_out(
+    request: PrefsRequest, candidates: Sequence[Candidate], comparisons: Sequence[Comparison]
+) -> dict[str, Any]:
+    """Compare the reward with one that decided nothing."""
+    other = find_candidates(request.paths, reward_of(request.held_out), request.models)
+    value = {(c.plan, c.sha256): c.score.value for c in other.candidates}
+    both = [
+        (c.score.value, value[c.plan, c.sha256]) for c in candidates if (c.plan, c.sha256) in value
+    ]
+    gains = [
+        value[c.win.plan, c.win.sha256] - value[c.lose.plan, c.lose.sha256]
+        for c in comparisons
+        if c.verdict == "pair"
+        and (c.win.plan, c.win.sha256) in value
+        and (c.lose.plan, c.lose.sha256) in value
+    ]
+    mine, theirs = np.array(both).reshape(-1, 2).T
+    agrees = float(np.mean((np.sign(gains) + 1) / 2)) if gains else None
+    return {
+        "rewards": list(request.held_out),
+        "designs": len(both),
+        "rank_correlation": _rank_correlation(mine, theirs),
+        "pairs": len(gains),
+        "agrees": None if agrees is None else round(agrees, 4),
+    }
+
+
+def _rank_correlation(x: NDArray[np.float64], y: NDArray[np.float64]) -> float | None:
+    """Spearman's; None where one of them does not vary."""
+    varied = len(x) > 2 and np.ptp(x) > 0 and np.ptp(y) > 0
+    return round(float(spearmanr(x, y).statistic), 4) if varied else None
 
 
 def _why_none(told: Mapping[str, Any], problems: Sequence[tuple[str, str]], designs: int) -> str:

@@ -341,8 +341,10 @@ def test_files_that_are_none(good):
 def test_the_command(runs, tmp_path, capsys):
     out = tmp_path / "p.jsonl"
     words = ["prefs", str(runs / "run0"), str(runs / "run1"), "-o", str(out), "--margin", "0.001"]
-    assert command([*words, "--reward", reward(runs), "--uses", "0"]) == 0
+    held = ["--held-out", reward(runs)]
+    assert command([*words, "--reward", reward(runs), "--uses", "0", *held]) == 0
     said = capsys.readouterr()
+    assert "agrees with 1.0 of" in said.err and "rank correlation 1.0 over 6" in said.err
     assert "pairs of 6 designs in 1 sets" in said.out
     assert "prefers what your function says" in said.err
     assert read_pairs(out).pairs

@@ -1,0 +1,133 @@
+"""A step of alignment on a small denoiser; soups of weights."""
+
+import copy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from proteinweaver.diffusion.process import FrameProcess, ProcessConfig
+from proteinweaver.errors import UserError
+from proteinweaver.generation.condition import Piece, condition_for
+from proteinweaver.nets.denoiser import Denoiser, DenoiserConfig
+from proteinweaver.preference.mixing import interpolated, soup
+from proteinweaver.preference.named import PAIR_OBJECTIVES, ObjectiveConfig, pair_objective
+from proteinweaver.preference.pair_file import PairMembers
+from proteinweaver.preference.pairwise import dpo
+from proteinweaver.preference.step import alignment_loss, pair_batch, pair_condition
+from proteinweaver.preference.surrogate import SurrogateConfig
+from proteinweaver.structure.ideal import ideal_element
+
+PROCESS = FrameProcess(ProcessConfig())
+CONFIG = SurrogateConfig(draws=2, strength=10.0)
+
+
+def members(first: int, linker: int, second: int, mode="adapt") -> PairMembers:
+    """A long helix wins over the same domains bent apart."""
+    length = first + linker + second
+    won = ideal_element("H", length).numpy().astype(np.float32)
+    won -= won[:, 1].mean(0)
+    lost = won.copy()
+    lost[first + linker :] += np.float32([6.0, 4.0, 0.0])
+    lost -= lost[:, 1].mean(0)
+    domain = np.array([1] * first + [0] * linker + [2] * second, np.int16)
+    inputs = np.where(domain[:, None, None] > 0, won, np.nan).astype(np.float32)
+    return PairMembers(won, lost, domain, inputs, {1: mode, 2: "adapt"})
+
+
+@pytest.fixture
+def nets() -> tuple[Denoiser, Denoiser]:
+    torch.manual_seed(0)
+    reference = Denoiser(DenoiserConfig(width=16, edge_width=8, heads=2, blocks=1))
+    return copy.deepcopy(reference), reference
+
+
+def test_conditions_are_those_of_generation():
+    """The same pieces, modes and insides as when a design is made."""
+    for mode in ("adapt", "rigid", "free"):
+        pair = members(8, 3, 7, mode)
+        pieces = [Piece(0, pair.inputs[:8], mode), Piece(11, pair.inputs[11:], "adapt")]
+        truth, found = condition_for(18, pieces), pair_condition(pair)
+        for name in ("mask", "index", "ss", "piece", "mode", "known_rot", "known_trans"):
+            torch.testing.assert_close(getattr(found, name), getattr(truth, name))
+
+
+@pytest.mark.parametrize("name", PAIR_OBJECTIVES)
+def test_a_few_steps_separate_winner_and_loser(nets, name):
+    policy, reference = nets
+    batch = pair_batch([members(8, 3, 7)], ["a"], [1.0])
+    objective = pair_objective(ObjectiveConfig(name))
+    optimizer = torch.optim.Adam(policy.parameters(), lr=1e-3)
+    first = None
+    for _ in range(3):
+        loss, figures = alignment_loss(policy, reference, PROCESS, batch, objective, CONFIG)
+        first = first or figures
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert (first["won"], first["lost"], first["variance"]) == (0.0, 0.0, 0.0)
+    if name == "raft":
+        assert figures["won"] > 0
+    else:
+        assert figures["won"] > figures["lost"] and figures["accuracy"] == 1.0
+    assert figures["variance"] > 0
+    assert figures["kl"] == pytest.approx(-(figures["won"] + figures["lost"]) / 2, abs=1e-5)
+
+
+def test_a_pair_has_the_same_gradient_in_any_batch(nets):
+    policy, reference = nets
+    with torch.no_grad():
+        for p in policy.parameters():
+            p.add_(0.02 * torch.randn_like(p))
+    pairs = [members(8, 3, 7), members(6, 2, 6)]
+    objective = pair_objective(ObjectiveConfig("dpo"))
+
+    def slope(chosen: list[int], weights: list[float]) -> torch.Tensor:
+        batch = pair_batch([pairs[k] for k in chosen], [f"k{k}" for k in chosen], weights)
+        loss, _ = alignment_loss(policy, reference, PROCESS, batch, objective, CONFIG)
+        slopes = torch.autograd.grad(loss, list(policy.parameters()), allow_unused=True)
+        return torch.cat([g.flatten() for g in slopes if g is not None])
+
+    together = slope([0, 1], [1.0, 0.4])
+    apart = (slope([0], [1.0]) + slope([1], [0.4])) / 2
+    torch.testing.assert_close(together, apart, rtol=1e-2, atol=2e-3 * float(apart.abs().max()))
+
+
+@pytest.mark.parametrize(
+    ("config", "text"),
+    [
+        (ObjectiveConfig("dpoo"), "did you mean 'dpo'"),
+        (ObjectiveConfig("dpo", beta=0.0), "beta is 0.0"),
+        (ObjectiveConfig("alpha", alpha=1.0), "between 0 and 1"),
+    ],
+)
+def test_objectives_that_make_no_sense(config, text):
+    with pytest.raises(UserError, match=text):
+        pair_objective(config)
+
+
+def test_named_objectives_pass_their_settings_on():
+    won, lost = torch.tensor([0.4]), torch.tensor([-0.2])
+    config = ObjectiveConfig("dpo", beta=0.3, smoothing=0.1)
+    torch.testing.assert_close(pair_objective(config)(won, lost), dpo(won, lost, 0.3, 0.1))
+    far = pair_objective(replace(config, name="sppo", eta=5.0))(won, lost)
+    torch.testing.assert_close(far, (won - 2.5) ** 2 + (lost + 2.5) ** 2)
+
+
+def test_soups_and_lines(nets):
+    policy, reference = nets
+    with torch.no_grad():
+        for p in policy.parameters():
+            p.add_(1.0)
+    base, aligned = reference.state_dict(), policy.state_dict()
+    name = next(iter(dict(reference.named_parameters())))
+    for share in (0.0, 0.25, 1.0, 1.25):
+        found = interpolated(base, aligned, share)
+        torch.testing.assert_close(found[name], base[name] + share * (aligned[name] - base[name]))
+    torch.testing.assert_close(soup([base, aligned])[name], base[name] + 0.5)
+    policy.load_state_dict(interpolated(base, aligned, 0.5))
+    with pytest.raises(ValueError, match="sum to 1"):
+        soup([base, aligned], [0.5, 0.6])
+    with pytest.raises(ValueError, match="architectures"):
+        soup([base, {name: aligned[name]}])
