@@ -209,7 +209,7 @@ class AssembleConfig(RunConfig):
     linker : tuple of str
         Lengths or ranges, with a secondary structure behind a colon (``"12:H"``): one for all
         junctions or one each; empty for the default.
-    order : str
+    order : str or tuple of str
         ``"fixed"``, ``"free"``, ``"all"``, or names or numbers such as ``"2,1"``.
     length, total_length : int, optional
         Residues of the whole chain; linkers share what the domains leave.
@@ -230,7 +230,7 @@ class AssembleConfig(RunConfig):
     contig: str = ""
     file: str = ""
     linker: tuple[str | int, ...] = ()
-    order: str = "fixed"
+    order: str | tuple[str | int, ...] = "fixed"
     length: int | None = None
     total_length: int | None = None
     mode: Mode = "adapt"
