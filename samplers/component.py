@@ -37,7 +37,7 @@ class Component:
     space : Space
     law : NoiseLaw
         On SO(3) a variance-exploding one (alpha = 1).
-    predicts : {"x0", "eps", "score", "v"}
+    predicts : {"x0", "eps", "score", "v", "flow"}
         On SO(3) "score" or "eps" = -sigma score (body frame).
     """
 
@@ -114,9 +114,9 @@ class Nodes:
 
         Parameters
         ----------
-        predicts : {"x0", "eps", "score", "v"}
+        predicts : {"x0", "eps", "score", "v", "flow"}
             What the field gives.
-        kind : {"x0", "eps", "score", "v", "rate"}
+        kind : {"x0", "eps", "score", "v", "flow", "rate"}
             What is wanted, with the temperature applied; "rate" is dx/d log rho.
 
         Returns

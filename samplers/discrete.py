@@ -118,7 +118,7 @@ class DiscreteField:
     model : callable (x, i) -> Tensor
         Prediction at level i, 1 ... T.
     law : Tabulated
-    predicts : {"x0", "eps", "score", "v"}
+    predicts : {"x0", "eps", "score", "v", "flow"}
         What the model gives.
     between : {"nearest", "linear"}
         What to do between two levels.

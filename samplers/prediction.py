@@ -1,10 +1,14 @@
-r"""What a network predicts in R^n, and how the four forms turn into each other.
+r"""What a network predicts in R^n, and how the five forms turn into each other.
 
 With x = alpha x0 + sigma eps:
 
-    score = -eps / sigma,      v = alpha eps - sigma x0,
-    x0 = (x - sigma eps) / alpha = (alpha x - sigma v) / (alpha^2 + sigma^2),
-    eps = (x - alpha x0) / sigma = (sigma x + alpha v) / (alpha^2 + sigma^2).
+    score = -eps / sigma,      v = alpha eps - sigma x0,      flow = eps - x0,
+    x0 = (x - sigma eps) / alpha = (alpha x - sigma v) / (alpha^2 + sigma^2)
+       = (x - sigma flow) / (alpha + sigma),
+    eps = (x - alpha x0) / sigma = (sigma x + alpha v) / (alpha^2 + sigma^2)
+        = (x + alpha flow) / (alpha + sigma).
+
+"flow" is the velocity dx/dt of the straight-line law alpha = 1 - t, sigma = t ([2]_).
 
 These are linear identities of R^n (Tweedie). They do not hold on SO(3), where only eps = -sigma
 score is used (see `samplers.integrate`).
@@ -13,6 +17,7 @@ References
 ----------
 .. [1] T. Salimans, J. Ho, "Progressive distillation for fast sampling of diffusion models",
    ICLR 2022, arXiv:2202.00512, appendix D (v).
+.. [2] X. Liu, C. Gong, Q. Liu, "Flow straight and fast", arXiv:2209.03003, eq. 1.
 """
 
 from __future__ import annotations
@@ -24,11 +29,11 @@ from torch import Tensor
 
 __all__ = ["Kind", "convert", "linear_form", "require_kind", "to_eps"]
 
-Kind = Literal["x0", "eps", "score", "v"]
+Kind = Literal["x0", "eps", "score", "v", "flow"]
 
 
 def require_kind(kind: str) -> None:
-    """Raise ValueError unless ``kind`` is one of x0, eps, score, v."""
+    """Raise ValueError unless ``kind`` is one of x0, eps, score, v, flow."""
     if kind not in get_args(Kind):
         raise ValueError(f"unknown prediction {kind!r}; one of {', '.join(get_args(Kind))}")
 
@@ -42,7 +47,7 @@ def to_eps(
     ----------
     value : Tensor
         Prediction of the given kind, shape of ``x``.
-    kind : {"x0", "eps", "score", "v"}
+    kind : {"x0", "eps", "score", "v", "flow"}
     x : Tensor
         Noisy point.
     alpha, sigma : float or Tensor
@@ -65,6 +70,8 @@ def to_eps(
         return -sigma * value
     if kind == "v":
         return (sigma * x + alpha * value) / (alpha * alpha + sigma * sigma)
+    if kind == "flow":
+        return (x + alpha * value) / (alpha + sigma)
     raise ValueError(f"unknown prediction {kind!r}; one of {', '.join(get_args(Kind))}")
 
 
@@ -82,7 +89,7 @@ def convert(
     ----------
     value : Tensor
         Prediction of kind ``source``, shape of ``x``.
-    source, target : {"x0", "eps", "score", "v"}
+    source, target : {"x0", "eps", "score", "v", "flow"}
     x : Tensor
         Noisy point.
     alpha, sigma : float or Tensor
@@ -104,13 +111,17 @@ def convert(
         return value
     if source == "v" and target == "x0":  # eps / alpha is infinite where alpha = 0
         return (alpha * x - sigma * value) / (alpha * alpha + sigma * sigma)
+    if source == "flow" and target == "x0":
+        return (x - sigma * value) / (alpha + sigma)
     eps = to_eps(value, source, x, alpha, sigma)
     if target == "eps":
         return eps
     if target == "score":
         return -eps / sigma
     x0 = value if source == "x0" else (x - sigma * eps) / alpha
-    return x0 if target == "x0" else alpha * eps - sigma * x0
+    if target == "x0":
+        return x0
+    return eps - x0 if target == "flow" else alpha * eps - sigma * x0
 
 
 def linear_form(
@@ -120,7 +131,7 @@ def linear_form(
 
     Parameters
     ----------
-    source, target : {"x0", "eps", "score", "v"}
+    source, target : {"x0", "eps", "score", "v", "flow"}
     alpha, sigma : Tensor
         Noise levels.
     temperature : Tensor
@@ -141,18 +152,20 @@ def linear_form(
     zero, one = torch.zeros_like(alpha), torch.ones_like(alpha)
     if source == target and bool((temperature == 1).all()):
         return zero, one
-    square = alpha * alpha + sigma * sigma
+    square, total = alpha * alpha + sigma * sigma, alpha + sigma
     eps = {
         "eps": (zero, one),
         "x0": (1 / sigma, -alpha / sigma),
         "score": (zero, -sigma),
         "v": (sigma / square, alpha / square),
+        "flow": (1 / total, alpha / total),
     }[source]
     clean = {  # not through eps, whose division by alpha cancels where alpha is small
         "eps": (1 / alpha, -sigma / alpha),
         "x0": (zero, one),
         "score": (1 / alpha, sigma * sigma / alpha),
         "v": (alpha / square, -sigma / square),
+        "flow": (1 / total, -sigma / total),
     }[source]
     warm = tuple(temperature * e for e in eps)
     shifted = tuple(
@@ -164,6 +177,8 @@ def linear_form(
         p, q = (-w / sigma for w in warm)
     elif target == "x0":
         p, q = shifted
+    elif target == "flow":
+        p, q = (w - c for w, c in zip(warm, shifted, strict=True))
     else:
         p, q = (alpha * w - sigma * c for w, c in zip(warm, shifted, strict=True))
     return p, q

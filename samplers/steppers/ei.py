@@ -15,6 +15,9 @@ Which papers mean which:
                 variance-preserving laws x' = x + (phi' - phi) v, phi = atan rho: Euler in the
                 angle of [5]_. (The v-prediction form of DDIM in [5]_ is ei_eps again.)
 
+    ei_flow     x' = (m'/m) x + m' (1/(1 + rho) - 1/(1 + rho')) flow, m = alpha + sigma; for the
+                straight-line law x' = x + (t' - t) flow: Euler's method of flow matching ([6]_).
+
 On SO(3) x0 stands for the coordinate of the clean estimate in the chart at R.
 
 References
@@ -26,6 +29,7 @@ References
 .. [3] C. Lu et al., "DPM-Solver", NeurIPS 2022, arXiv:2206.00927, eq. 3.7.
 .. [4] C. Lu et al., "DPM-Solver++", arXiv:2211.01095.
 .. [5] T. Salimans, J. Ho, "Progressive distillation", ICLR 2022, arXiv:2202.00512, appendix D.
+.. [6] X. Liu, C. Gong, Q. Liu, "Flow straight and fast", arXiv:2209.03003.
 """
 
 from __future__ import annotations
@@ -47,5 +51,5 @@ class ExponentialIntegrator(RungeKutta):
 
 SAMPLERS = tuple(
     ExponentialIntegrator(name=f"ei_{kind}", order=1, kind=kind)
-    for kind in ("score", "eps", "x0", "v")
+    for kind in ("score", "eps", "x0", "v", "flow")
 )

@@ -95,7 +95,7 @@ class Multistep(Stepper):
     ----------
     nodes : int
         Grid points p that the predictor interpolates, 1 to 4.
-    kind : {"eps", "x0", "score", "v", "rate"}
+    kind : {"eps", "x0", "score", "v", "flow", "rate"}
         What is interpolated.
     clock : {"log_rho", "rho", "t", "angle"}
         In which variable (angle = atan rho).

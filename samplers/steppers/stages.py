@@ -132,7 +132,7 @@ class RungeKutta(Stepper):
 
     Attributes
     ----------
-    kind : {"eps", "x0", "score", "v", "rate"}
+    kind : {"eps", "x0", "score", "v", "flow", "rate"}
         What is taken as slowly varying.
     abscissae : tuple of float
         c_i, the first 0.

@@ -1,7 +1,7 @@
 r"""Weights of exponential integrators: integrals of polynomials against a kernel, in float64.
 
-In the clock s = log rho every prediction P in {eps, x0, score, v} turns the flow into a linear
-equation with a known integrating factor m,
+In the clock s = log rho every prediction P in {eps, x0, score, v, flow} turns the flow into a
+linear equation with a known integrating factor m,
 
     x(b) = (m_b / m_a) x(a) + int_a^b K_b(s) P(s) ds,
 
@@ -10,6 +10,7 @@ equation with a known integrating factor m,
     x0       sigma                     -sigma_b / rho
     score    alpha                     -alpha_b rho^2 alpha(s)
     v        sqrt(alpha^2 + sigma^2)   m_b rho / ((1 + rho^2) m(s))
+    flow     alpha + sigma             m_b rho / (1 + rho)^2
     rate     1                         1                              (P = dx/ds itself)
 
 Replacing P by its interpolation polynomial in some clock q(s) gives a method whose weights are
@@ -39,7 +40,7 @@ from samplers.law import NoiseLaw
 
 __all__ = ["CLOCKS", "KINDS", "Clock", "growth", "integrate_kernel", "interpolation_weights"]
 
-KINDS = ("eps", "x0", "score", "v", "rate")
+KINDS = ("eps", "x0", "score", "v", "flow", "rate")
 Clock = Callable[[NoiseLaw, Tensor], Tensor]
 
 # Clocks q(s) in which predictions may be interpolated.
@@ -64,6 +65,8 @@ def _factor(law: NoiseLaw, kind: str, s: Tensor) -> Tensor:
         return rho * alpha
     if kind == "v":
         return alpha * (1 + rho.square()).sqrt()
+    if kind == "flow":
+        return alpha * (1 + rho)
     return alpha
 
 
@@ -78,6 +81,8 @@ def _kernel(law: NoiseLaw, kind: str, s: Tensor) -> Tensor:
     rho = s.exp()
     if kind == "score":
         return -rho.square() * law.alpha_from_rho(rho)
+    if kind == "flow":
+        return rho / (1 + rho).square()
     return rho / ((1 + rho.square()) * _factor(law, "v", s))
 
 

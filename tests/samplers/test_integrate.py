@@ -110,10 +110,15 @@ def test_single_steps_are_the_written_formulas():
     torch.testing.assert_close(r, R @ so3.exp((sigma**2 - sigma1**2) / 2 * s_r))
 
     assert torch.equal(one_step("ei", t, u)[0], x)
+
+    law = schedules.RectifiedFlow()
+    line = Component(Euclidean(), law, "flow")
+    (x,) = integrate(lambda s, t: (s[0].sin(),), (X,), (t, u), steppers.make("ei_flow"), (line,))
+    torch.testing.assert_close(x, X + (u - t) * X.sin(), rtol=1e-12, atol=1e-12)
     assert torch.equal(one_step("ei_eps", t, u)[1], one_step("ddim", t, u)[1])
 
 
-@pytest.mark.parametrize("kind", ["x0", "eps", "v"])
+@pytest.mark.parametrize("kind", ["x0", "eps", "v", "flow"])
 @pytest.mark.parametrize("name", ["heun", "ddim", "sde"])
 def test_what_the_field_predicts_does_not_matter(kind, name):
     from samplers.prediction import convert

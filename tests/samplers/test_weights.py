@@ -35,6 +35,7 @@ def factor(law, kind, s):
         "score": a,
         "x0": a * mp.exp(s),
         "v": a * mp.sqrt(1 + mp.exp(2 * s)),
+        "flow": a * (1 + mp.exp(s)),
         "rate": mp.mpf(1),
     }[kind]
 
@@ -47,12 +48,13 @@ def kernel(law, kind, s, b):
         "x0": -a,
         "score": -((rho * a) ** 2),
         "v": rho * a * a / (a * a + (rho * a) ** 2),
+        "flow": rho * a * a / (a + rho * a),
         "rate": mp.mpf(1),
     }[kind]
     return factor(law, kind, b) / factor(law, kind, s) * per_prediction
 
 
-@pytest.mark.parametrize("kind", ["eps", "x0", "score", "v", "rate"])
+@pytest.mark.parametrize("kind", ["eps", "x0", "score", "v", "flow", "rate"])
 @pytest.mark.parametrize("law", [VP, SUB], ids=["VP", "sub-VP"])
 @pytest.mark.parametrize("h", [1e-4, 0.3, 4.0])
 def test_weights(kind, law, h):
@@ -112,7 +114,7 @@ def test_clocks_interpolate_their_own_polynomials(clock):
 
 
 @pytest.mark.parametrize("l0", [1.0, 2.5])
-@pytest.mark.parametrize("source", ["x0", "eps", "score", "v"])
+@pytest.mark.parametrize("source", ["x0", "eps", "score", "v", "flow"])
 def test_readings_are_conversions_at_a_temperature(source, l0):
     """p x + q prediction, against converting to eps, warming it, and converting on."""
     law = schedules.SubVP()
@@ -121,7 +123,7 @@ def test_readings_are_conversions_at_a_temperature(source, l0):
     warmth = l0 * (nodes.alpha**2 + nodes.sigma**2) / (nodes.alpha**2 + nodes.sigma**2 * l0)
     args = double(x), nodes.alpha, nodes.sigma
     eps = warmth * convert(double(value), source, "eps", *args)
-    for kind in ("x0", "eps", "score", "v"):
+    for kind in ("x0", "eps", "score", "v", "flow"):
         p, q = nodes.reading(source, kind)
         truth = convert(eps, "eps", kind, *args)
         torch.testing.assert_close(p * x + q * value, truth, rtol=1e-12, atol=1e-12)
