@@ -67,7 +67,7 @@ def evaluate(
         "out": out,
         "folded": folded,
         "critic": critic,
-        "workers": workers,
+        "workers": 0 if workers is None else workers,
         "compare.reference": reference,
         "compare.enabled": False if no_align else None,
         "report": False if no_report else None,

@@ -152,6 +152,7 @@ def compare(
                     for row, leader in place.items():
                         key = f"cluster_{round(100 * threshold)}"
                         values[usable[row]][key] = entries[usable[leader]].name
+        scores.save(cache)
         if others:
             _novelty(usable, values, names, prints, scores, config.novelty_candidates)
         scores.save(cache)

@@ -4,6 +4,7 @@ The first source (geometry) runs in several processes, where the files are read;
 run here, on batches, for networks hold memory and threads of their own.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -21,6 +22,7 @@ Progress = Callable[[int, int, int], None]
 """Receives the numbers of files done, in all, and failed."""
 
 _CHUNK = 16
+_KEEP_S = 30.0
 _SERIAL = 48  # files under which starting processes costs more than it saves
 
 
@@ -30,7 +32,8 @@ def refresh(
     known: dict[str, Record],
     sources: Sequence[ColumnSource],
     workers: int,
-    progress: Progress | None,
+    progress: Progress | None = None,
+    keep: Callable[[], None] | None = None,
 ) -> int:
     """Measure what has changed.
 
@@ -46,8 +49,10 @@ def refresh(
         What measures.
     workers : int
         Processes; 0 takes the cores of the machine.
-    progress : callable or None
+    progress : callable, optional
         Told of every file.
+    keep : callable, optional
+        Called from time to time, so that a killed run loses little.
 
     Returns
     -------
@@ -63,6 +68,7 @@ def refresh(
     stale = {d: e for e, d in zip(entries, digests, strict=True) if is_stale(d)}
     first, *others = sources
     done = failed = 0
+    kept = time.monotonic()
     todo = [(d, e, _is_measured(known.get(d), first)) for d, e in stale.items()]
     chunks = [todo[k : k + _CHUNK] for k in range(0, len(todo), _CHUNK)]
     for results in _over_chunks(chunks, first, workers):
@@ -77,6 +83,9 @@ def refresh(
                 progress(done, len(stale), failed)
         for source in others:
             _add_source(source, results, known)
+        if keep is not None and time.monotonic() - kept > _KEEP_S:
+            keep()
+            kept = time.monotonic()
     return len(stale)
 
 

@@ -43,7 +43,8 @@ class EvaluateConfig:
     out : str
         Folder for the results.
     workers : int
-        Processes that read and measure; 0 takes the cores of the machine.
+        Processes that read and measure; 0 takes the cores of the machine (a script that asks for
+        more than one must guard its main part with ``if __name__ == "__main__"``).
     compare : CompareConfig
         Diversity, clusters, novelty.
     folded : str
@@ -60,7 +61,7 @@ class EvaluateConfig:
 
     paths: tuple[str, ...] = ()
     out: str = ""
-    workers: int = 0
+    workers: int = 1
     compare: CompareConfig = field(default_factory=CompareConfig)
     folded: str = ""
     critic: str = ""
@@ -157,8 +158,13 @@ def evaluate(
     _make_folder(out)
     known = {} if config.overwrite else load_records(out / "measured.npz")
     digests = [entry.digest() for entry in entries]
-    measured = refresh(entries, digests, known, sources, config.workers, progress)
-    save_records(out / "measured.npz", {d: known[d] for d in digests}.values())
+
+    def keep() -> None:
+        done = {digest: known[digest] for digest in digests if digest in known}
+        save_records(out / "measured.npz", done.values())
+
+    measured = refresh(entries, digests, known, sources, config.workers, progress, keep)
+    keep()
     records = [known[digest] for digest in digests]
     comparison = compare(entries, records, config.compare, out / "pairs.npz", config.workers)
     columns = (

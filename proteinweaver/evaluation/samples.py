@@ -24,7 +24,10 @@ from proteinweaver.errors import UserError
 from proteinweaver.io.read import STRUCTURE_SUFFIXES, read_structure, stem_of
 from proteinweaver.structure.backbone import Backbone
 
-__all__ = ["Entry", "Sample", "find_entries", "read_sample"]
+__all__ = ["MOST_RESIDUES", "Entry", "Sample", "find_entries", "read_sample"]
+
+MOST_RESIDUES = 6000
+"""Residues above which a structure is not measured: tables of all pairs would not fit memory."""
 
 _SUFFIXES = tuple(suffix + end for suffix in STRUCTURE_SUFFIXES for end in ("", ".gz"))
 
@@ -205,6 +208,9 @@ def read_sample(entry: Entry) -> Sample:
         return Sample(entry, None, error=str(error).removeprefix(f"{entry.file}: "))
     except Exception as error:  # one odd file among thousands must not end the run
         return Sample(entry, None, error=f"{type(error).__name__}: {error}")
+    if len(structure.backbone) > MOST_RESIDUES:
+        large = f"{len(structure.backbone)} residues; at most {MOST_RESIDUES} are measured"
+        return Sample(entry, None, error=f"{large}; give its chains in files of their own")
     backbone = structure.backbone.replace(name=entry.name)
     notes = [note.text for note in structure.notes]
     facts: dict[str, str] = {}

@@ -11,9 +11,10 @@ import pytest
 
 from proteinweaver.cli.main import run as command
 from proteinweaver.errors import UserError
+from proteinweaver.evaluation import refresh, samples
+from proteinweaver.evaluation.critic import critic_columns, load_critic
 from proteinweaver.evaluation.measure import GEOMETRY, ColumnSource, Layer, Measured
 from proteinweaver.evaluation.run import EvaluateConfig, evaluate
-from proteinweaver.evaluation.samples import find_entries, read_sample
 from proteinweaver.evaluation.schema import (
     COMPARISON_COLUMNS,
     FILE_COLUMNS,
@@ -179,8 +180,8 @@ def test_gaps_are_excused_breaks_are_not(helix, tmp_path):
             ]
         (tmp_path / f"{name}.pdb").write_text("\n".join(lines) + "\n")
     found = {}
-    for entry in find_entries([tmp_path])[0]:
-        found[entry.name] = GEOMETRY.measure([read_sample(entry)])[0].values
+    for entry in samples.find_entries([tmp_path])[0]:
+        found[entry.name] = GEOMETRY.measure([samples.read_sample(entry)])[0].values
     assert (found["gap"]["gaps"], found["gap"]["chain_breaks"]) == (1, 0)
     assert (found["broken"]["gaps"], found["broken"]["chain_breaks"]) == (0, 1)
     assert found["gap"]["ca_ok"] == 1 and found["broken"]["ca_ok"] == pytest.approx(30 / 31)
@@ -267,3 +268,40 @@ def test_documentation_lists_every_column(repo):
     text = (repo / "docs" / "evaluation.md").read_text()
     for columns in (FILE_COLUMNS, GEOMETRY_COLUMNS, COMPARISON_COLUMNS):
         assert as_markdown(columns) in text
+
+
+def test_the_critic_joins_in(folder, tiny_critic, tmp_path, helix):
+    bare = np.full_like(helix, np.nan)
+    bare[:, 1] = helix[:, 1]
+    (folder / "bare.pdb").write_text(pdb_text(Backbone.from_coord(bare)))
+    result = evaluate(config(folder, tmp_path / "out", critic=str(tiny_critic)))
+    rows = table(tmp_path / "out")
+    backbones = [Backbone.from_coord(helix)]
+    want = critic_columns(backbones, load_critic(tiny_critic), [rows["helix"]["gate"] == "1"])[0]
+    assert float(rows["helix"]["soundness"]) == pytest.approx(want["soundness"], abs=2e-3)
+    assert rows["helix"]["pass"] == "0"  # the gate is not met
+    assert rows["bare"]["soundness"] == "" and rows["bare"]["status"] == "ok"
+    record = next(r.record for r in result.rows if r.entry.name == "helix")
+    assert record.layers["soundness"].shape == (40,)
+    without = evaluate(config(folder, tmp_path / "out", critic="none"))
+    assert "soundness" not in {column.key for column in without.columns}
+
+
+def test_a_structure_too_large_is_a_row(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(samples, "MOST_RESIDUES", 50)
+    evaluate(config(folder, tmp_path / "out"), [GEOMETRY])
+    row = table(tmp_path / "out")["coil"]
+    assert row["status"] == "error" and "60 residues; at most 50" in row["error"]
+
+
+def test_a_killed_run_keeps_what_it_measured(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(refresh, "_KEEP_S", 0.0)
+    monkeypatch.setattr(refresh, "_CHUNK", 1)
+
+    def killed(done: int, total: int, failed: int) -> None:
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(config(folder, tmp_path / "out"), [GEOMETRY], killed)
+    assert evaluate(config(folder, tmp_path / "out"), [GEOMETRY]).measured == 7 - 3
