@@ -21,7 +21,7 @@ from proteinweaver.nets.condition import Condition
 from proteinweaver.nets.denoiser import LENGTH_UNIT, Denoiser
 from proteinweaver.structure.frames import coord_from_frames
 from samplers import grids, igso3, steppers
-from samplers.integrate import Component, integrate
+from samplers.integrate import Component, make_plan, run
 from samplers.noise import BatchNoise, NoiseKey
 from samplers.so3 import haar, polish
 from samplers.spaces import SO3, Euclidean, State
@@ -209,6 +209,12 @@ def sample_backbones(
             t_min=process.config.t_min,
             t_max=1.0 if start is None else start.t,
         )
+        stepper = _stepper(sampling)
+        components = (
+            Component(Euclidean(), process.trans_law, "x0"),
+            Component(SO3(), process.rot_law, "score"),
+        )
+        plan = make_plan(stepper, components, grid, step_scale=sampling.step_scale)
     except ValueError as error:
         raise UserError(str(error)) from error
     field = FrameField(
@@ -234,17 +240,12 @@ def sample_backbones(
             clean.append(coord_from_frames(out.rot, out.trans, out.psi).cpu())
         return field.predictions(state, out, t)
 
-    state = integrate(
+    state = run(
+        plan,
+        stepper,
         recorded,
         (trans, rot),
-        grid,
-        _stepper(sampling),
-        (
-            Component(Euclidean(), process.trans_law, "x0"),
-            Component(SO3(), process.rot_law, "score"),
-        ),
         noise=BatchNoise(keys, lengths, centred=(0,)),
-        step_scale=sampling.step_scale,
         on_step=watch,
     )
     out = field.denoise(state[0], polish(state[1]), grid[-1])
