@@ -12,6 +12,7 @@ import pytest
 from proteinweaver.cli.main import run as command
 from proteinweaver.errors import UserError
 from proteinweaver.evaluation import refresh, samples
+from proteinweaver.evaluation.compare import CompareConfig
 from proteinweaver.evaluation.critic import critic_columns, load_critic
 from proteinweaver.evaluation.measure import GEOMETRY, ColumnSource, Layer, Measured
 from proteinweaver.evaluation.run import EvaluateConfig, evaluate
@@ -189,8 +190,6 @@ def test_gaps_are_excused_breaks_are_not(helix, tmp_path):
 
 @pytest.mark.realdata
 def test_novelty_and_diversity(data_dir, tmp_path):
-    from proteinweaver.evaluation.compare import CompareConfig
-
     raw, published = data_dir / "raw", data_dir / "published" / "rfdiffusion_L150"
     place = tmp_path / "few"
     place.mkdir()
@@ -305,3 +304,30 @@ def test_a_killed_run_keeps_what_it_measured(folder, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         evaluate(config(folder, tmp_path / "out"), [GEOMETRY], killed)
     assert evaluate(config(folder, tmp_path / "out"), [GEOMETRY]).measured == 7 - 3
+
+
+#: Known figures (an independent measurement of the same files).
+PUBLISHED = {
+    "rfdiffusion_L150": {
+        "ca_ok": 1.0, "cn_ok": 0.925, "clash_30": 0, "clash_36": 0, "rama_ok": 0.97,
+        "helix": 0.51, "strand": 0.26, "coil": 0.23, "rg_ratio": 1.00, "hb": 0.72,
+        "hb_long": 0.21, "contacts_long": 1.28,
+    },
+    "scafflab_demo_L200": {
+        "ca_ok": 1.0, "cn_ok": 0.64, "clash_30": 1.0, "clash_36": 3.3, "rama_ok": 0.92,
+        "helix": 0.47, "strand": 0.23, "coil": 0.30, "rg_ratio": 0.93, "hb": 0.62,
+        "hb_long": 0.15, "contacts_long": 1.88,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.realdata
+def test_published_rows_are_reproduced(data_dir, tmp_path):
+    paths = tuple(str(data_dir / "published" / name) for name in PUBLISHED)
+    compare = CompareConfig(enabled=False)
+    evaluate(EvaluateConfig(paths, str(tmp_path), compare=compare, critic="none"), [GEOMETRY])
+    sets = json.loads((tmp_path / "summary.json").read_text())["sets"]
+    for name, known in PUBLISHED.items():
+        for key, figure in known.items():
+            found = sets[name]["columns"][key]["value"]
+            assert found == pytest.approx(figure, rel=0.02, abs=0.006), (name, key)
