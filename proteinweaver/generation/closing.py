@@ -19,15 +19,22 @@ from proteinweaver.structure.closure_terms import ATOMS, Bounds
 
 __all__ = ["close_chain", "linker_bonds", "loose_ends"]
 
-#: Bodies follow their linkers, and bonds count more than where the sampler left an atom.
+#: Bodies follow their linkers, and bonds count more than where the sampler left an atom; bonds
+#: that stay wrong count for more still.
 _RIGID_FORCES = ClosureForces(peptide=400.0, body=1.0)
+_URGENT_FORCES = ClosureForces(peptide=1600.0, body=1.0)
 #: With domains of their own will to move nothing holds the bonds back but their constant.
 _FLEXIBLE_FORCES = ClosureForces(peptide=400.0)
 _STEPS = 300
 #: Force constant on wishes, per square angstrom; pairs this much farther than asked are watched.
 _HOLD, _WATCHED = 100.0, 5.0
-#: Residues that may move at every end of a domain, and of an element of a linker, in this order.
-_LOOSE = ((1, 0), (2, 0), (2, 1), (3, 2))
+#: Residues that may move at every end of a domain, and of an element of a linker: what is tried.
+_LOOSE = (
+    (1, 0, _RIGID_FORCES),
+    (2, 0, _RIGID_FORCES),
+    (2, 1, _URGENT_FORCES),
+    (3, 2, _URGENT_FORCES),
+)
 #: Largest deviation of a linker's C-N distance from 1.329 angstrom, and its CA-CA distance.
 _BOND, _CA = 0.08, (3.6, 4.0)
 
@@ -106,7 +113,7 @@ def close_chain(
     held = _held(coord[:, 1].double(), wishes)
     rigid = bool((body >= 0).any())
     best, least = coord, float("inf")
-    for ends, of_element in _LOOSE if rigid else ((0, 0),):
+    for ends, of_element, forces in _LOOSE if rigid else ((0, 0, _FLEXIBLE_FORCES),):
         loose = np.where(domain > 0, loose_ends(body, ends), loose_ends(body, of_element))
         closed = close_backbone(
             coord,
@@ -115,7 +122,7 @@ def close_chain(
             bonded=torch.as_tensor(bonded),
             loose=torch.as_tensor(loose),
             held=held,
-            forces=_RIGID_FORCES if rigid else _FLEXIBLE_FORCES,
+            forces=forces,
             steps=_STEPS,
         ).coord
         c_n, ca_ca = linker_bonds(closed.numpy(), domain)
