@@ -12,6 +12,8 @@ The reference is checked by one with half the steps: what these two differ by ca
 Fitted grids (`samplers.grids.refine`) are found on other designs.
 """
 
+import hashlib
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -114,6 +116,10 @@ class ModelStudy(Study):
             raise ValueError(f"step_scale is {self.step_scale}; give a number above 0")
         if self.threshold <= 0:
             raise ValueError(f"threshold is {self.threshold}; give a length in angstrom above 0")
+
+    def identity(self) -> dict[str, str]:
+        """Give the hash of the weights."""
+        return {"weights_sha256": _Work(self, None).model.sha256}
 
     def cases(self, scratch: Path | None = None) -> tuple[Case, ...]:
         """List the reference, then one case per sampler and grid."""
@@ -232,7 +238,7 @@ class _Work:
     def _reference(self, steps: int) -> Tensor:
         """End of a fine run, kept in the scratch folder."""
         study = self.study
-        file = self.scratch / f"reference-{steps}.npy" if self.scratch else None
+        file = self.scratch / f"reference-{self._key(steps)}.npy" if self.scratch else None
         if file and file.is_file():
             return torch.from_numpy(np.load(file))
         stepper = steppers.make(study.reference_sampler)
@@ -248,6 +254,13 @@ class _Work:
             np.save(partial, end.numpy())
             partial.replace(file)
         return end
+
+    def _key(self, steps: int) -> str:
+        """Hash of all that the end of a reference depends on."""
+        names = ("length", "domain", "n", "seed", "step_scale", "reference_sampler")
+        parts = [getattr(self.study, name) for name in (*names, "reference_grid")]
+        text = json.dumps([steps, self.model.sha256, *parts])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def reference_rows(self) -> list[Row]:
         """How far the reference is from one with half its steps."""

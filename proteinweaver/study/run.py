@@ -89,7 +89,7 @@ def run_study(
         If the folder holds a study with another config, or cannot be written.
     """
     folder = Path(out)
-    config = plain(study)
+    config = plain(study) | study.identity()
     _open(folder, study, config, overwrite)
     rows_file = folder / "rows.jsonl"
     finished = _read(rows_file)

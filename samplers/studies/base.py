@@ -134,6 +134,10 @@ class Study(ABC):
     def check(self) -> None:  # noqa: B027 - most studies have nothing to add
         """Check what is special to a study; raises ValueError."""
 
+    def identity(self) -> dict[str, str]:
+        """Tell what rows depend on beside the config, such as the hash of weights."""
+        return {}
+
     @abstractmethod
     def cases(self, scratch: Path | None = None) -> tuple[Case, ...]:
         """Units of work, in order.
