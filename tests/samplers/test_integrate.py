@@ -139,6 +139,23 @@ def test_what_the_field_predicts_does_not_matter(kind, name):
     torch.testing.assert_close(end(other, kind), truth, rtol=1e-9, atol=1e-9)
 
 
+def test_rotation_fields_may_predict_eps():
+    """eps = -sigma score in the body frame."""
+    ends = []
+    for kind, factor in (("score", lambda t: 1.0), ("eps", lambda t: -ROT.sigma(t))):
+        component = Component(SO3(), ROT, kind)
+        stepper = steppers.make("unipc2_x0")
+        (end,) = integrate(
+            lambda s, t, factor=factor: (factor(t) * rot_score(s[0], t),),
+            (R,),
+            GRID,
+            stepper,
+            (component,),
+        )
+        ends.append(end)
+    torch.testing.assert_close(ends[0], ends[1], rtol=0, atol=1e-12)
+
+
 def test_batch_and_dtype_of_the_state():
     """Rows do not see each other, and a float32 state stays float32 and close."""
     stepper = steppers.make("heun")

@@ -125,6 +125,7 @@ def test_steps_hide_no_state(name):
 )
 def test_a_run_compiles_as_one_graph(name, count):
     """Fullgraph: any break raises. The compiled loop gives what the eager one gives."""
+    torch.compiler.reset()  # each plan is another graph
     stepper = steppers.make(name)
     plan = make_plan(stepper, COMPONENTS, grids.make("log_snr", count, TRANS, t_min=0.1))
 
