@@ -31,7 +31,7 @@ _HOLD, _WATCHED = 100.0, 5.0
 #: Residues that may move at every end of a domain, and of an element of a linker: what is tried.
 _LOOSE = (
     (1, 0, _RIGID_FORCES),
-    (2, 0, _RIGID_FORCES),
+    (1, 0, _URGENT_FORCES),
     (2, 1, _URGENT_FORCES),
     (3, 2, _URGENT_FORCES),
 )
