@@ -24,9 +24,12 @@ _HOME = {
     "GenerateConfig": "proteinweaver.generation.config",
     "AssembleConfig": "proteinweaver.generation.config",
     "DesignConfig": "proteinweaver.generation.config",
+    "DiversifyConfig": "proteinweaver.generation.config",
     "generate": "proteinweaver.generation.generate",
     "assemble": "proteinweaver.generation.assemble",
     "design": "proteinweaver.generation.design",
+    "diversify": "proteinweaver.generation.diversify",
+    "split": "proteinweaver.generation.split",
 }
 
 __all__ = [
@@ -38,18 +41,28 @@ __all__ = [
     "GenerateConfig",
     "AssembleConfig",
     "DesignConfig",
+    "DiversifyConfig",
     "generate",
     "assemble",
     "design",
+    "diversify",
+    "split",
 ]
 
 if TYPE_CHECKING:
     from proteinweaver.errors import UserError
     from proteinweaver.generation.assemble import assemble
-    from proteinweaver.generation.config import AssembleConfig, DesignConfig, GenerateConfig
+    from proteinweaver.generation.config import (
+        AssembleConfig,
+        DesignConfig,
+        DiversifyConfig,
+        GenerateConfig,
+    )
     from proteinweaver.generation.design import design
+    from proteinweaver.generation.diversify import diversify
     from proteinweaver.generation.generate import generate
     from proteinweaver.generation.model import load_model
+    from proteinweaver.generation.split import split
     from proteinweaver.io.read import read_backbone
     from proteinweaver.structure.backbone import Backbone
 

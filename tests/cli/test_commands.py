@@ -178,6 +178,15 @@ BAD_WORDS = [
     ("design nothing.yaml", "cannot read spec"),
     ("design nothing.yaml --length 100", "does not go with a spec"),
     ("assemble", "at least two domains"),
+    ("assemble nothing.yaml", "cannot read spec"),
+    ("assemble nothing.yaml --linker 5", "--linker does not go with a spec"),
+    ("assemble --contig A1-20/5/A30-50", "name it with 'file'"),
+    ("diversify", "nothing to vary"),
+    ("diversify nothing.pdb --partial-t 1", "partial_t is 1"),
+    ("diversify nothing.pdb", "no such file"),
+    ("split nothing.pdb", "no such file"),
+    ("check nothing.yaml", "cannot read spec"),
+    ("check nothing.pdb", "no such file"),
     ("nonsense", "nonsense"),
     ("data info nothing.npz", "no such structure set"),
     ("train experiment=nothing", "nothing"),
@@ -189,7 +198,7 @@ BAD_WORDS = [
 def test_bad_words(line, says, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = line.split()
-    if words[0] in {"generate", "design", "assemble", "train"}:
+    if words[0] in {"generate", "design", "assemble", "diversify", "train"}:
         words += ["-o", str(tmp_path / "run")]
     expect_refusal(words, capsys, tmp_path, says)
 
@@ -280,7 +289,18 @@ def test_help_imports_nothing_heavy():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert shown.stderr.strip() == "[]"
-    for name in ("design", "generate", "assemble", "train", "data", "info"):
+    named = (
+        "design",
+        "generate",
+        "assemble",
+        "diversify",
+        "split",
+        "check",
+        "train",
+        "data",
+        "info",
+    )
+    for name in named:
         assert name in shown.stdout
 
 
