@@ -51,9 +51,9 @@ TINY = {
         "problems": ("rotations",),
         "samplers": ("ddim", "heun"),
         "grids": ("log_snr", "fitted"),
-        "steps": (6, 12),
-        "samples": 4,
-        "pilot": 3,
+        "steps": (8,),
+        "samples": 3,
+        "pilot": 1,
         "iterations": 1,
     },
 }

@@ -132,8 +132,8 @@ MODEL = {
     "n": 2,
     "samplers": ("expab2_x0",),
     "grids": ("uniform", "fitted"),
-    "steps": (4, 8),
-    "reference": 8,
+    "steps": (2, 4),
+    "reference": 4,
     "pilot": 1,
     "knots": 2,
     "iterations": 0,
@@ -145,14 +145,14 @@ def test_model_study(tmp_path, tiny_weights):
     study = ModelStudy(**MODEL, weights=str(tiny_weights), device="cpu")
     result = run_study(study, tmp_path)
     by = {(r["sampler"], r["grid"], r["budget"]): r for r in result.rows}
-    same, fewer = by["expab2_x0", "uniform", 8], by["expab2_x0", "uniform", 4]
+    same, fewer = by["expab2_x0", "uniform", 4], by["expab2_x0", "uniform", 2]
     assert same["ca_rmsd"] == pytest.approx(0, abs=1e-4)
     assert same["angle"] == pytest.approx(0, abs=0.05)
     assert same["unchanged"] == 1
     assert fewer["ca_rmsd"] > 0.01
-    half = by["reference", "reference", 8]
-    assert half["ca_rmsd"] == pytest.approx(fewer["ca_rmsd"], rel=1e-3)  # both are four steps
-    assert math.isfinite(by["expab2_x0", "fitted", 8]["ca_rmsd"])
+    half = by["reference", "reference", 4]
+    assert half["ca_rmsd"] == pytest.approx(fewer["ca_rmsd"], rel=1e-3)  # both are two steps
+    assert math.isfinite(by["expab2_x0", "fitted", 4]["ca_rmsd"])
     assert len(list((tmp_path / "scratch").iterdir())) == 2
     assert "uniform" in {row[1] for row in result.report.tables[0].rows}
 
