@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import typer
 
+from proteinweaver.cli.align import align
 from proteinweaver.cli.assemble import assemble
 from proteinweaver.cli.check import check
 from proteinweaver.cli.data import data
@@ -49,6 +50,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     train,
     evaluate,
     prefs,
+    align,
     study,
 )
 for _command in _COMMANDS:

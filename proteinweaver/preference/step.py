@@ -45,6 +45,15 @@ class PairBatch:
     keys: tuple[str, ...]
     weight: Tensor
 
+    @property
+    def residues(self) -> int:
+        """Residues of both members, without padding."""
+        return 2 * int(self.condition.mask.sum())
+
+    def pin_memory(self) -> "PairBatch":
+        """Copy of the coordinates in page-locked memory."""
+        return replace(self, won=self.won.pin_memory(), lost=self.lost.pin_memory())
+
     def to(self, device: torch.device | str) -> "PairBatch":
         """Copy on ``device``."""
         return PairBatch(

@@ -43,6 +43,12 @@ class MovingAverage(WeightAveraging):
         super().__init__(use_buffers=False, multi_avg_fn=torch.no_grad()(update))
 
 
+def _is_over(task: Any) -> bool:
+    """Whether the budget is used, or the task says that it went too far."""
+    used = used_budget(task.step, task.minutes, task.config.trainer)
+    return used >= 1 or bool(getattr(task, "is_too_far", False))
+
+
 class Pace(Callback):
     """The learning rate of every step, and when to stop.
 
@@ -64,8 +70,7 @@ class Pace(Callback):
     def on_train_start(self, trainer: Trainer, task: Any) -> None:
         """Start the clock and listen; a run that is over does no step more."""
         self._start, self._before = time.monotonic(), task.minutes
-        over = used_budget(task.step, task.minutes, task.config.trainer) >= 1
-        trainer.should_stop = bool(trainer.strategy.broadcast(over))
+        trainer.should_stop = bool(trainer.strategy.broadcast(_is_over(task)))
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
                 self._handlers[number] = signal.signal(number, self._heard)
@@ -107,7 +112,7 @@ class Pace(Callback):
         """Count, and see whether it is time."""
         task.residues += batch.residues * trainer.world_size
         task.minutes = self._before + self._session
-        over = used_budget(task.step, task.minutes, task.config.trainer) >= 1
+        over = _is_over(task)
         asked = self.signal is not None or 0 < self.session_minutes <= self._session
         trainer.should_stop = bool(trainer.strategy.broadcast(over or asked))
 

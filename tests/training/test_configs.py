@@ -14,7 +14,10 @@ from proteinweaver.training.run import train
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 GROUPS = ("model", "data", "optimizer", "trainer", "logger", "experiment")
 CHOICES = [
-    f"{group}={file.stem}" for group in GROUPS for file in sorted((CONFIGS / group).glob("*.yaml"))
+    f"{group}={file.stem}"
+    for group in GROUPS
+    for file in sorted((CONFIGS / group).glob("*.yaml"))
+    if not file.stem.startswith("align_")  # those are of `align`
 ]
 
 

@@ -1,0 +1,103 @@
+"""Typed config of alignment. A default lives here and nowhere else."""
+
+from dataclasses import dataclass, field
+
+from proteinweaver.errors import UserError
+from proteinweaver.preference.named import ObjectiveConfig
+from proteinweaver.preference.surrogate import SurrogateConfig
+from proteinweaver.training.config import LoggerConfig, OptimizerConfig, TrainerConfig
+
+__all__ = ["AlignConfig", "AlignDataConfig"]
+
+
+@dataclass(frozen=True)
+class AlignDataConfig:
+    """Which pairs, and how many at a time.
+
+    Parameters
+    ----------
+    pairs : str
+        File of `proteinweaver prefs`.
+    offline : bool
+        Take pairs of other models than the one that learns starts from. Default: refuse them.
+    strict : bool
+        Refuse a file with one bad pair; else bad pairs are told and left out.
+    batch : int
+        Pairs of a step.
+    valid_share : float
+        Share of the plans (not of the pairs) that is held out.
+    control : bool
+        Toss a coin for every label: a control that must not improve anything.
+    workers : int
+        Processes that prepare batches; 0 prepares them in line.
+    """
+
+    pairs: str = ""
+    offline: bool = False
+    strict: bool = False
+    batch: int = 4
+    valid_share: float = 0.1
+    control: bool = False
+    workers: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse values that make no batch."""
+        if self.batch < 1:
+            raise UserError(f"data.batch is {self.batch}; give 1 or more")
+        if not 0 <= self.valid_share < 1:
+            raise UserError(f"data.valid_share is {self.valid_share}; give 0 to below 1")
+
+
+@dataclass(frozen=True)
+class AlignConfig:
+    """One leg of alignment: pairs, an objective, a reference.
+
+    Parameters
+    ----------
+    out : str
+        Folder of ``last.ckpt``, ``assembler.safetensors``, ``metrics.jsonl`` and ``train.json``. A
+        run found there is resumed.
+    init : str
+        ``.safetensors`` to start from; empty: the shipped assembler.
+    reference : str
+        ``.safetensors`` that log-ratios are taken to; several, separated by commas, are averaged.
+        Empty: `init`, which makes the previous round the reference of self-play.
+    overwrite : bool
+        Start afresh where `out` holds an earlier run.
+    seed : int
+        Key of batches and noise.
+    kl_limit : float
+        Stop when the running mean of the divergence (the figure ``kl``) exceeds it; 0 for none.
+    objective : ObjectiveConfig
+    surrogate : SurrogateConfig
+    data : AlignDataConfig
+    optimizer : OptimizerConfig
+        ``self_condition`` and ``t_power`` have no meaning here.
+    trainer : TrainerConfig
+        ``compile`` has no meaning here.
+    logger : LoggerConfig
+    """
+
+    out: str = ""
+    init: str = ""
+    reference: str = ""
+    overwrite: bool = False
+    seed: int = 0
+    kl_limit: float = 0.0
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    surrogate: SurrogateConfig = field(default_factory=SurrogateConfig)
+    data: AlignDataConfig = field(default_factory=AlignDataConfig)
+    optimizer: OptimizerConfig = field(
+        default_factory=lambda: OptimizerConfig(
+            lr=3e-6, clip=200.0, warmup_steps=20, ema_decay=0.99, weight_decay=0.0
+        )
+    )
+    trainer: TrainerConfig = field(default_factory=lambda: TrainerConfig(valid_every=25))
+    logger: LoggerConfig = field(default_factory=lambda: LoggerConfig(every=10))
+
+    def __post_init__(self) -> None:
+        """Refuse draws of which the variance cannot be told."""
+        if self.surrogate.draws < 2:
+            raise UserError(f"surrogate.draws is {self.surrogate.draws}; take at least 2")
+        if self.kl_limit < 0:
+            raise UserError(f"kl_limit is {self.kl_limit}; give 0 for none, or more")

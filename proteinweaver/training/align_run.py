@@ -1,0 +1,191 @@
+"""From pairs to aligned weights; the same call with the same folder goes on.
+
+One leg: start, reference and pairs are given. A round of self-play is sample, ``prefs``, and a leg
+whose `init` is the last leg's ``assembler.safetensors``.
+"""
+
+import hashlib
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from proteinweaver.data.datamodule import BatchDataModule
+from proteinweaver.diffusion.process import ProcessConfig
+from proteinweaver.errors import UserError
+from proteinweaver.io.installation import weights_folder
+from proteinweaver.io.typed import build, plain
+from proteinweaver.io.weights import WeightsFile, read_weights
+from proteinweaver.nets.denoiser import DenoiserConfig
+from proteinweaver.preference.mixing import soup
+from proteinweaver.preference.pair_file import Pair, PairMembers, load_members, read_pairs
+from proteinweaver.preference.step import PairBatch, pair_batch
+from proteinweaver.training.align_config import AlignConfig
+from proteinweaver.training.align_task import AlignTask
+from proteinweaver.training.export import export_weights
+from proteinweaver.training.fit import fit, prepare_folder
+from proteinweaver.training.run import TrainResult
+from proteinweaver.training.schedule import used_budget
+
+__all__ = ["PairSource", "align", "held_out_plans"]
+
+
+class PairSource:
+    """Batches of pairs by number: every pair once an epoch, in an order keyed by the epoch.
+
+    Parameters
+    ----------
+    path : Path
+        The pair file.
+    pairs : sequence of Pair
+    batch : int
+        Pairs of a batch; fewer where there are fewer.
+    seed : int
+    fresh : bool
+        Draw new noise in every batch; else a pair always meets the same.
+    control : bool
+        Toss a coin (keyed by the pair) for its label.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        pairs: Sequence[Pair],
+        batch: int,
+        seed: int,
+        *,
+        fresh: bool = True,
+        control: bool = False,
+    ) -> None:
+        self.path, self.pairs = path, tuple(pairs)
+        self.size, self.seed = min(batch, len(pairs)), seed
+        self.fresh, self.control = fresh, control
+        self._members: dict[int, PairMembers] = {}
+
+    def batch(self, step: int) -> PairBatch:
+        """Batch number ``step``."""
+        count = len(self.pairs)
+        chosen = []
+        for place in range(step * self.size, (step + 1) * self.size):
+            order = np.random.default_rng((self.seed, place // count)).permutation(count)
+            chosen.append(self.pairs[int(order[place % count])])
+        turn = step if self.fresh else "fixed"
+        keys = [f"{self.seed}/{pair.number}/{turn}" for pair in chosen]
+        members = [self._load(pair) for pair in chosen]
+        return pair_batch(members, keys, [pair.weight for pair in chosen])
+
+    def _load(self, pair: Pair) -> PairMembers:
+        if pair.number not in self._members:
+            found = load_members(self.path, pair)
+            if self.control and np.random.default_rng((self.seed, pair.number)).random() < 0.5:
+                found = PairMembers(found.lost, found.won, found.domain, found.inputs, found.modes)
+            self._members[pair.number] = found
+        return self._members[pair.number]
+
+
+def held_out_plans(plans: Sequence[str], share: float) -> set[str]:
+    """Choose plans to hold out: those of lowest hash, so the choice survives more pairs.
+
+    Parameters
+    ----------
+    plans : sequence of str
+    share : float
+        Of the different plans; rounded, and never all of them.
+
+    Returns
+    -------
+    set of str
+    """
+    ordered = sorted(set(plans), key=lambda plan: hashlib.sha256(plan.encode()).hexdigest())
+    return set(ordered[: min(round(share * len(ordered)), len(ordered) - 1)])
+
+
+def align(
+    config: AlignConfig, on_row: Callable[[dict[str, float]], None] | None = None
+) -> TrainResult:
+    """Align an assembler with pairs, or go on.
+
+    Parameters
+    ----------
+    config : AlignConfig
+    on_row : callable, optional
+        Called with every row of the log; first with ``pairs``, ``held_out`` and ``refused``.
+
+    Returns
+    -------
+    TrainResult
+
+    Raises
+    ------
+    UserError
+        If folder, pairs or weights cannot be used.
+    """
+    if not config.out:
+        raise UserError("no folder to write into; give -o DIR")
+    if not config.data.pairs:
+        raise UserError("no pairs; make them with `proteinweaver prefs`, then data.pairs=FILE")
+    start = read_weights(Path(config.init) if config.init else _shipped())
+    model, process = _laws(start)
+    references = [read_weights(Path(p)) for p in filter(None, config.reference.split(","))]
+    reference = _reference(references or [start], model)
+    path = Path(config.data.pairs)
+    models = () if config.data.offline else (start.sha256,)
+    read = read_pairs(path, models, strict=config.data.strict)
+    aside = held_out_plans([str(p.win["plan"]) for p in read.pairs], config.data.valid_share)
+    train = [p for p in read.pairs if p.win["plan"] not in aside]
+    valid = [p for p in read.pairs if p.win["plan"] in aside]
+    out, setup = Path(config.out), config.trainer
+    prepare_folder(config, out)
+    if setup.threads:
+        torch.set_num_threads(setup.threads)
+    torch.manual_seed(config.seed)
+    provenance = {
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "pairs": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "start": start.sha256,
+        "reference": [w.sha256 for w in references or [start]],
+        "objective": plain(config.objective),
+    }
+    task = AlignTask(config, model, process, dict(start.state), reference, provenance)
+    size, seed = config.data.batch, config.seed
+    data = BatchDataModule(
+        PairSource(path, train, size, seed, control=config.data.control),
+        PairSource(path, valid, size, seed, fresh=False) if valid else None,
+        min(setup.valid_batches, -(-len(valid) // size)),
+        config.data.workers,
+    )
+    if on_row:
+        counts = {"pairs": len(train), "held_out": len(valid), "refused": len(read.refused)}
+        on_row({name: float(count) for name, count in counts.items()})
+    checkpoint = out / "last.ckpt"
+    begin = checkpoint if checkpoint.is_file() else None
+    outcome = fit(config, task, data, begin, nullcontext(), on_row)
+    finished = task.is_too_far or used_budget(task.step, task.minutes, setup) >= 1
+    if finished and outcome.is_first_process:
+        export_weights(checkpoint, "assembler", out)
+    return TrainResult(checkpoint, outcome.last, task.step, finished)
+
+
+def _shipped() -> Path:
+    return weights_folder() / "assembler.safetensors"
+
+
+def _laws(weights: WeightsFile) -> tuple[DenoiserConfig, ProcessConfig]:
+    config = weights.config
+    return (
+        build(DenoiserConfig, config.get("denoiser", {}), "init: denoiser"),
+        build(ProcessConfig, config.get("process", {}), "init: process"),
+    )
+
+
+def _reference(weights: Sequence[WeightsFile], model: DenoiserConfig) -> dict[str, Tensor]:
+    """Weights of the reference: one model, or the average of several."""
+    for one in weights:
+        if plain(_laws(one)[0]) != plain(model):
+            raise UserError("reference is of another network than init; give weights of one kind")
+    return soup([{k: v.float() for k, v in one.state.items()} for one in weights])

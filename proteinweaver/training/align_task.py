@@ -1,0 +1,138 @@
+"""Alignment as a Lightning task: pairs in, the loss of an objective, what to watch."""
+
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor
+
+from proteinweaver.data.datamodule import NumberedBatch
+from proteinweaver.diffusion.process import FrameProcess, ProcessConfig
+from proteinweaver.errors import UserError
+from proteinweaver.io.typed import plain
+from proteinweaver.nets.denoiser import Denoiser, DenoiserConfig
+from proteinweaver.preference.named import pair_objective
+from proteinweaver.preference.step import PairBatch, alignment_loss
+from proteinweaver.training.align_config import AlignConfig
+from proteinweaver.training.checkpoints import CARD
+
+__all__ = ["AlignTask"]
+
+_MEMORY, _WAIT = 0.95, 20  # of the running divergence, and steps before it may stop a run
+
+
+class AlignTask(LightningModule):
+    """Fine-tune an assembler on pairs.
+
+    Parameters
+    ----------
+    config : AlignConfig
+    model : DenoiserConfig
+    process : ProcessConfig
+    state, reference : mapping of str to Tensor
+        First weights of the policy, and those of the reference, which stay.
+    provenance : dict
+        Goes into every checkpoint: command, pairs, hashes.
+    """
+
+    def __init__(
+        self,
+        config: AlignConfig,
+        model: DenoiserConfig,
+        process: ProcessConfig,
+        state: dict[str, Tensor],
+        reference: dict[str, Tensor],
+        provenance: dict[str, Any],
+    ) -> None:
+        super().__init__()
+        self.config, self.model, self.laws = config, model, process
+        self.provenance = provenance
+        self.net = Denoiser(model)
+        self.net.load_state_dict(state)
+        fixed = Denoiser(model)
+        fixed.load_state_dict(reference)
+        # in a tuple, so that it is neither trained, averaged nor saved
+        self._fixed = (fixed.eval().requires_grad_(False),)
+        self.process = FrameProcess(process)
+        self.objective = pair_objective(config.objective)
+        self.first_step, self.residues, self.minutes = 0, 0, 0.0
+        self.latest: dict[str, Tensor] = {}
+        self.divergence = 0.0
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return self.trainer.global_step
+
+    @property
+    def is_too_far(self) -> bool:
+        """Whether the running divergence is beyond its limit: the run ends (see `Pace`)."""
+        limit = self.config.kl_limit
+        return bool(limit) and self.step >= _WAIT and self.divergence > limit
+
+    def losses(self, batch: PairBatch) -> tuple[Tensor, dict[str, float]]:
+        """Loss of a batch and its figures."""
+        reference = self._fixed[0].to(self.device)
+        return alignment_loss(
+            self.net, reference, self.process, batch, self.objective, self.config.surrogate
+        )
+
+    def training_step(self, numbered: NumberedBatch, _: int) -> Tensor:
+        """Loss of one batch; its figures stay in ``latest``."""
+        loss, figures = self.losses(numbered.batch)
+        self.latest = {name: torch.tensor(value) for name, value in figures.items()}
+        self.latest["total"] = loss.detach()
+        self.divergence = _MEMORY * self.divergence + (1.0 - _MEMORY) * figures["kl"]
+        return loss
+
+    def validation_step(self, numbered: NumberedBatch, _: int) -> None:
+        """Figures of held-out pairs, noise always the same."""
+        loss, figures = self.losses(numbered.batch)
+        for name, value in {**figures, "total": float(loss)}.items():
+            self.log(
+                f"valid/{name}", value, on_epoch=True, batch_size=1, sync_dist=True, logger=False
+            )
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW; the rate is set before every step."""
+        setup = self.config.optimizer
+        return torch.optim.AdamW(
+            self.net.parameters(),
+            lr=setup.lr,
+            betas=(setup.beta1, setup.beta2),
+            weight_decay=setup.weight_decay,
+        )
+
+    def configure_gradient_clipping(self, *_: Any, **__: Any) -> None:
+        """Bound the gradient; drop it if not finite, so that a bad batch costs one step."""
+        norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.config.optimizer.clip)
+        self.latest["norm"] = norm.detach()
+        if not bool(torch.isfinite(norm)):
+            for parameter in self.net.parameters():
+                parameter.grad = None
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what Lightning does not know."""
+        checkpoint[CARD] = {
+            **self.provenance,
+            "stage": "assembler",
+            "recipe": f"align-{self.config.objective.name}",
+            "seed": self.config.seed,
+            "step": self.step,
+            "residues": self.residues,
+            "minutes": self.minutes,
+            "divergence": self.divergence,
+            "model": plain(self.model),
+            "process": plain(self.laws),
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up the counters; refuse other pairs or another objective."""
+        card = checkpoint[CARD]
+        for key in ("pairs", "start", "reference", "objective"):
+            if card.get(key) != self.provenance.get(key):
+                raise UserError(
+                    f"the run in this folder has another {key}; choose another -o, or --overwrite"
+                )
+        self.residues, self.minutes = int(card["residues"]), float(card["minutes"])
+        self.divergence = float(card["divergence"])

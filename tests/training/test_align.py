@@ -1,0 +1,169 @@
+"""Alignment from a pair file: resumes, refuses what does not belong together, ends in weights."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from proteinweaver.cli.config import compose
+from proteinweaver.errors import UserError
+from proteinweaver.generation.assemble import assemble
+from proteinweaver.generation.config import AssembleConfig, SamplerConfig
+from proteinweaver.generation.model import load_model
+from proteinweaver.io.pdb import pdb_text
+from proteinweaver.io.weights import read_weights
+from proteinweaver.preference.comparisons import PairSettings
+from proteinweaver.preference.named import PAIR_OBJECTIVES, ObjectiveConfig
+from proteinweaver.preference.pair_file import read_pairs
+from proteinweaver.preference.prefs import PrefsRequest, make_pairs
+from proteinweaver.preference.surrogate import SurrogateConfig
+from proteinweaver.structure.backbone import Backbone
+from proteinweaver.structure.ideal import ideal_element
+from proteinweaver.training.align_config import AlignConfig, AlignDataConfig
+from proteinweaver.training.align_run import PairSource, align, held_out_plans
+from proteinweaver.training.config import LoggerConfig, OptimizerConfig, TrainerConfig
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+
+
+@pytest.fixture(scope="module")
+def pairs(tiny_weights, tmp_path_factory) -> Path:
+    """Pairs of two plans from an untrained assembler."""
+    place = tmp_path_factory.mktemp("align")
+    for k, (kind, length) in enumerate((("H", 10), ("E", 8))):
+        backbone = Backbone.from_coord(ideal_element(kind, length).numpy(), name=f"d{k}")
+        (place / f"d{k}.pdb").write_text(pdb_text(backbone))
+    for linker in ("4", "5"):
+        assemble(
+            AssembleConfig(
+                domain=(str(place / "d0.pdb"), str(place / "d1.pdb")), linker=(linker,), n=3,
+                out=str(place / f"run{linker}"), name="pair", device="cpu", close=False,
+                weights=str(tiny_weights), assembler_sampler=SamplerConfig(num_steps=2),
+            )
+        )  # fmt: skip
+    (place / "mine.py").write_text(
+        "import numpy as np\ndef f(b): return float(1 / (1 + np.ptp(b.ca[:, 0]) / 30))\n"
+    )
+    make_pairs(
+        PrefsRequest(
+            (str(place / "run4"), str(place / "run5")),
+            str(place / "pairs.jsonl"),
+            (f"python:call={place / 'mine.py'}:f",),
+            settings=PairSettings(margin=0.0, same=0.999),
+        )
+    )
+    return place / "pairs.jsonl"
+
+
+def config(pairs: Path, weights: Path, out: Path, steps: int = 4) -> AlignConfig:
+    return AlignConfig(
+        out=str(out),
+        init=str(weights / "assembler.safetensors"),
+        surrogate=SurrogateConfig(draws=2, strength=10.0),
+        data=AlignDataConfig(pairs=str(pairs), batch=2, valid_share=0.5),
+        optimizer=OptimizerConfig(lr=1e-3, warmup_steps=0, cooldown=0.0, ema_decay=0.0, clip=1e3),
+        trainer=TrainerConfig(
+            device="cpu", max_minutes=0.0, max_steps=steps, valid_every=2, valid_batches=1,
+            save_minutes=60.0,
+        ),
+        logger=LoggerConfig(every=1),
+    )  # fmt: skip
+
+
+def test_a_broken_run_ends_where_an_unbroken_one_does(pairs, tiny_weights, tmp_path):
+    rows: list[dict[str, float]] = []
+    whole = align(config(pairs, tiny_weights, tmp_path / "whole"), rows.append)
+    assert whole.finished and whole.step == 4
+    assert rows[0]["pairs"] > 0 and rows[0]["held_out"] > 0 and rows[0]["refused"] == 0
+    assert rows[1]["won"] == rows[1]["lost"] == 0.0
+    steps = [row for row in rows if "won" in row]
+    assert steps[-1]["won"] > steps[-1]["lost"]
+    assert {"accuracy", "variance", "kl", "valid/accuracy"} <= set(steps[-1]) | set(whole.metrics)
+    broken = config(pairs, tiny_weights, tmp_path / "broken")
+    first = align(replace(broken, trainer=replace(broken.trainer, max_steps=2)))
+    assert first.step == 2
+    second = align(broken)
+    assert second.finished and second.step == 4
+    one, two = (read_weights(tmp_path / k / "assembler.safetensors") for k in ("whole", "broken"))
+    start = read_weights(tiny_weights / "assembler.safetensors")
+    moved = max(float((one.state[k] - start.state[k]).abs().max()) for k in one.state)
+    apart = max(float((one.state[k] - two.state[k]).abs().max()) for k in one.state)
+    assert moved > 1e-3
+    assert apart < 1e-5
+    assert one.meta["recipe"] == "align-sppo"
+    load_model("assembler", tmp_path / "whole", "cpu")  # as `--weights` would
+
+
+def test_what_does_not_belong_together_is_refused(pairs, tiny_weights, tmp_path):
+    good = config(pairs, tiny_weights, tmp_path / "run", steps=1)
+    align(good)
+    with pytest.raises(UserError, match="another objective"):
+        align(replace(good, objective=ObjectiveConfig("dpo")))
+    other = tmp_path / "run" / "assembler.safetensors"  # the next round's start
+    with pytest.raises(UserError, match="made by model"):
+        align(replace(good, init=str(other), out=str(tmp_path / "b")))
+    offline = replace(good.data, offline=True)
+    soup = f"{tiny_weights / 'assembler.safetensors'},{other}"
+    next_round = replace(
+        good, init=str(other), reference=soup, data=offline, out=str(tmp_path / "b")
+    )
+    assert align(next_round).finished
+    with pytest.raises(UserError, match="no pairs; make them"):
+        align(replace(good, data=replace(good.data, pairs="")))
+    with pytest.raises(UserError, match="no folder"):
+        align(replace(good, out=""))
+
+
+def test_a_run_that_goes_too_far_stops(pairs, tiny_weights, tmp_path, monkeypatch):
+    monkeypatch.setattr("proteinweaver.training.align_task._WAIT", 1)
+    wild = config(pairs, tiny_weights, tmp_path, steps=12)
+    wild = replace(wild, kl_limit=1e-3, optimizer=replace(wild.optimizer, lr=0.3))  # to ruin
+    result = align(wild)
+    assert result.finished and result.step < 12
+
+
+def test_batches(pairs):
+    read = read_pairs(pairs)
+    source = PairSource(pairs, read.pairs, 2, seed=3)
+    count = len(read.pairs)
+    batches = [source.batch(k) for k in range(count)]
+    seen = [key.split("/")[1] for batch in batches for key in batch.keys]
+    for epoch in (seen[:count], seen[count:]):
+        assert sorted(epoch) == sorted(str(pair.number) for pair in read.pairs)
+    torch.testing.assert_close(source.batch(1).won, batches[1].won)  # a function of its number
+    keys = {key for batch in batches for key in batch.keys}
+    assert len(keys) == 2 * count  # fresh noise every time
+    coin = PairSource(pairs, read.pairs, 1, seed=3, control=True)
+    flips = []
+    for k in range(count):
+        mine, plain = coin.batch(k), PairSource(pairs, read.pairs, 1, seed=3).batch(k)
+        assert mine.keys == plain.keys
+        flips.append(bool(torch.equal(mine.won, plain.lost)))
+        assert flips[-1] or torch.equal(mine.won, plain.won)
+    assert any(flips) and not all(flips)
+
+
+def test_held_out_plans_survive_more_pairs():
+    plans = [f"{k:016x}" for k in range(40)]
+    some = held_out_plans(plans, 0.25)
+    assert len(some) == 10
+    assert held_out_plans(plans[:1], 0.9) == set()
+    assert len(held_out_plans(plans + plans, 0.25)) == 10
+    kept = some & held_out_plans([*plans, *(f"new{k}" for k in range(4))], 0.25)
+    assert len(kept) >= 8
+    assert np.isclose(len(held_out_plans(plans, 0.0)), 0)
+
+
+def test_every_experiment_composes():
+    found = sorted(CONFIGS.glob("experiment/align_*.yaml"))
+    assert len(found) >= 6
+    for file in found:
+        made = compose("align", AlignConfig, [f"experiment={file.stem}", "objective.beta=2"])
+        assert f"align_{made.objective.name}" == file.stem
+        assert made.objective.name in PAIR_OBJECTIVES
+        assert made.objective.beta == 2
+    assert compose("align", AlignConfig) == AlignConfig()
+    with pytest.raises(UserError, match="at least 2"):
+        compose("align", AlignConfig, ["surrogate.draws=1"])
