@@ -24,7 +24,7 @@ LEAST = 5
 """Residues under which chains are not aligned."""
 
 _CHUNK = 64
-_SERIAL = 600  # pairs under which starting processes costs more than it saves
+_SERIAL = 150  # chains under which starting processes costs more than it saves
 
 Chain = NDArray[np.float32]
 _chains: list[Chain] = []
@@ -66,13 +66,13 @@ class PairScores:
     digests : sequence of str
         What each chain's content is known by in the file.
     workers : int, optional
-        Processes; 0 takes the cores of the machine.
+        Processes; 0 takes the cores of the machine. Few chains are aligned in this process.
     """
 
     def __init__(self, chains: Sequence[Chain], digests: Sequence[str], workers: int = 0) -> None:
         self.chains = list(chains)
         self.digests = list(digests)
-        self.workers = workers or cores()
+        self.workers = 1 if len(self.chains) < _SERIAL else workers or cores()
         self._known: dict[tuple[str, str], tuple[float, float]] = {}
         self._pool: ProcessPoolExecutor | None = None
         self._is_ready = False
@@ -111,7 +111,8 @@ class PairScores:
         # pairs of like size go together: chunks are padded to their longest
         size = [len(chain) for chain in self.chains]
         order = sorted(missing.items(), key=lambda item: (size[item[1][0]], size[item[1][1]]))
-        chunks = [order[k : k + _CHUNK] for k in range(0, len(order), _CHUNK)]
+        step = max(8, min(_CHUNK, -(-len(order) // self.workers)))
+        chunks = [order[k : k + step] for k in range(0, len(order), step)]
         for chunk, scores in zip(chunks, self._compute(chunks), strict=True):
             for (key, _), score in zip(chunk, scores, strict=True):
                 self._known[key] = (float(score[0]), float(score[1]))
@@ -129,8 +130,7 @@ class PairScores:
         self, chunks: Sequence[Sequence[tuple[tuple[str, str], tuple[int, int]]]]
     ) -> Iterable[NDArray[np.float64]]:
         numbers = [[pair for _, pair in chunk] for chunk in chunks]
-        few = sum(len(chunk) for chunk in numbers) < _SERIAL
-        if self.workers < 2 or (few and self._pool is None):
+        if self.workers < 2:
             if not self._is_ready:
                 _receive(self.chains)
                 self._is_ready = True
