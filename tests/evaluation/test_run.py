@@ -19,6 +19,7 @@ from proteinweaver.evaluation.run import EvaluateConfig, evaluate
 from proteinweaver.evaluation.schema import (
     COMPARISON_COLUMNS,
     FILE_COLUMNS,
+    FOLDED_COLUMNS,
     GEOMETRY_COLUMNS,
     ColumnInfo,
     as_markdown,
@@ -265,7 +266,7 @@ def test_two_processes_give_the_same_table(folder, tmp_path):
 
 def test_documentation_lists_every_column(repo):
     text = (repo / "docs" / "evaluation.md").read_text()
-    for columns in (FILE_COLUMNS, GEOMETRY_COLUMNS, COMPARISON_COLUMNS):
+    for columns in (FILE_COLUMNS, GEOMETRY_COLUMNS, COMPARISON_COLUMNS, FOLDED_COLUMNS):
         assert as_markdown(columns) in text
 
 
