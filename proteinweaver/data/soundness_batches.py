@@ -25,8 +25,8 @@ __all__ = ["CHAIN_RAMP", "SoundnessBatch", "SoundnessSource", "chain_target"]
 
 #: Mean local agreement at which a distorted chain counts as unsound, and as sound again.
 CHAIN_RAMP = (0.70, 0.92)
-_PAIR_SHARE, _CHAIN_SHARE = 0.25, 0.1
-_ODDS = {"distorted": 0.35, "glued": 0.2, "mirrored": 0.1, "swapped": 0.1, "posed": 0.35}
+_PAIR_SHARE, _CHAIN_SHARE = 0.4, 0.1
+_ODDS = {"distorted": 0.3, "glued": 0.1, "mirrored": 0.05, "swapped": 0.05, "posed": 0.5}
 _LENGTHS = (40, 360)
 _LEFT_OUT = 3  # a branch does not see one source in this many
 
