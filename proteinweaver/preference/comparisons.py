@@ -80,6 +80,9 @@ class Comparison:
         NaN where it was not needed.
     weight : float
         0 unless it is a pair.
+    rates : tuple of (float, float)
+        Share of the other designs of the plan that ``win`` and ``lose`` beat: by the votes of an
+        ensemble, else by score, ties counting half.
     """
 
     win: Candidate
@@ -90,6 +93,7 @@ class Comparison:
     pass_rate: float
     tm: float = float("nan")
     weight: float = 0.0
+    rates: tuple[float, float] = (1.0, 0.0)
 
 
 def agreement(win: Candidate, lose: Candidate) -> float:
@@ -137,6 +141,7 @@ def _compare_set(
         for two in combinations(members, 2)
     ]
     ordered.sort(key=lambda two: -(two[0].score.value - two[1].score.value))
+    rates = {m.sha256: _win_rate(m, members, settings.margin) for m in members}
     uses: Counter[str] = Counter()
     kept = 0
     out = []
@@ -162,8 +167,23 @@ def _compare_set(
                 kept += 1
                 uses[win.sha256] += 1
                 uses[lose.sha256] += 1
-        out.append(Comparison(win, lose, verdict, margin, sided, rate, tm, weight))
+        both = rates[win.sha256], rates[lose.sha256]
+        out.append(Comparison(win, lose, verdict, margin, sided, rate, tm, weight, both))
     return out
+
+
+def _win_rate(one: Candidate, members: Sequence[Candidate], margin: float) -> float:
+    """Estimated probability of beating a design of the same plan."""
+    shares = []
+    for other in members:
+        if other is one:
+            continue
+        gain = one.score.value - other.score.value
+        if one.score.votes:
+            shares.append(agreement(one, other))
+        else:
+            shares.append(0.5 if abs(gain) <= margin else float(gain > 0))
+    return float(np.mean(shares)) if shares else 0.5
 
 
 def summary(comparisons: Sequence[Comparison]) -> dict[str, Any]:

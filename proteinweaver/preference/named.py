@@ -1,7 +1,8 @@
-"""Objectives of pairs by name, for configs: each as a function of (won, lost)."""
+"""Objectives of pairs by name, for configs: each a function of (won, lost, rates)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -15,11 +16,21 @@ from proteinweaver.preference.divergences import (
     alpha_divergence,
 )
 from proteinweaver.preference.pairwise import dpo, f_dpo, ipo, rpo, sppo_hard
-from proteinweaver.preference.unpaired import kto, raft
+from proteinweaver.preference.unpaired import kto, raft, sppo
 
 __all__ = ["PAIR_OBJECTIVES", "ObjectiveConfig", "PairObjective", "pair_objective"]
 
-PairObjective = Callable[[Tensor, Tensor], Tensor]
+
+class PairObjective(Protocol):
+    """Losses of pairs, shape (n,).
+
+    ``won`` and ``lost`` are log-ratios, shape (n,); ``rates`` the win rates of both members
+    against their set, shape (n, 2), which most objectives do not look at.
+    """
+
+    def __call__(self, won: Tensor, lost: Tensor, rates: Tensor) -> Tensor:
+        """Compute the losses."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -33,7 +44,7 @@ class ObjectiveConfig:
     beta : float
         Pull to the reference (DPO and its family, KTO).
     eta : float
-        Step of SPPO.
+        Step of SPPO, with hard labels (sppo) or win rates (sppo-rate).
     tau : float
         Pull of IPO.
     alpha : float
@@ -57,11 +68,11 @@ class ObjectiveConfig:
 
 
 def _diverging(divergence: Divergence, config: ObjectiveConfig) -> PairObjective:
-    return lambda won, lost: f_dpo(won, lost, config.beta, divergence)
+    return lambda won, lost, rates: f_dpo(won, lost, config.beta, divergence)
 
 
 def _kto(config: ObjectiveConfig) -> PairObjective:
-    def both(won: Tensor, lost: Tensor) -> Tensor:
+    def both(won: Tensor, lost: Tensor, rates: Tensor) -> Tensor:
         yes, no = torch.ones_like(won, dtype=torch.bool), torch.zeros_like(lost, dtype=torch.bool)
         return kto(won, yes, config.kl, config.beta) + kto(lost, no, config.kl, config.beta)
 
@@ -70,16 +81,19 @@ def _kto(config: ObjectiveConfig) -> PairObjective:
 
 #: Makers of objectives by name.
 PAIR_OBJECTIVES: Mapping[str, Callable[[ObjectiveConfig], PairObjective]] = {
-    "sppo": lambda c: lambda won, lost: sppo_hard(won, lost, c.eta),
-    "dpo": lambda c: lambda won, lost: dpo(won, lost, c.beta, c.smoothing),
-    "ipo": lambda c: lambda won, lost: ipo(won, lost, c.tau),
-    "rpo": lambda c: lambda won, lost: rpo(won, lost, c.beta, c.supervised),
+    "sppo": lambda c: lambda won, lost, rates: sppo_hard(won, lost, c.eta),
+    "sppo-rate": lambda c: (
+        lambda won, lost, rates: sppo(won, rates[:, 0], c.eta) + sppo(lost, rates[:, 1], c.eta)
+    ),
+    "dpo": lambda c: lambda won, lost, rates: dpo(won, lost, c.beta, c.smoothing),
+    "ipo": lambda c: lambda won, lost, rates: ipo(won, lost, c.tau),
+    "rpo": lambda c: lambda won, lost, rates: rpo(won, lost, c.beta, c.supervised),
     "forward-kl": lambda c: _diverging(FORWARD_KL, c),
     "jensen-shannon": lambda c: _diverging(JENSEN_SHANNON, c),
     "chi-squared": lambda c: _diverging(CHI_SQUARED, c),
     "alpha": lambda c: _diverging(alpha_divergence(c.alpha), c),
     "kto": _kto,
-    "raft": lambda c: lambda won, lost: raft(won) + 0.0 * lost,
+    "raft": lambda c: lambda won, lost, rates: raft(won) + 0.0 * lost,
 }
 
 
@@ -93,7 +107,7 @@ def pair_objective(config: ObjectiveConfig) -> PairObjective:
     Returns
     -------
     callable
-        From log-ratios of winners and losers, shape (n,) each, to losses, shape (n,).
+        A `PairObjective`.
 
     Raises
     ------

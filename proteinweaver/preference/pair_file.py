@@ -50,6 +50,8 @@ class Pair:
     win, lose : mapping
         See `proteinweaver.preference.candidates.Candidate.record`.
     weight, margin : float
+    rates : tuple of (float, float)
+        Win rates of winner and loser against their set.
     """
 
     number: int
@@ -57,6 +59,7 @@ class Pair:
     lose: Mapping[str, Any]
     weight: float
     margin: float
+    rates: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -124,8 +127,8 @@ def write_pairs(path: Path, header: Mapping[str, Any], comparisons: Sequence[Com
                 "agreement": round(c.agreement, 4),
                 "pass_rate": round(c.pass_rate, 4),
                 "tm": round(c.tm, 4) if isfinite(c.tm) else None,
-                "win": c.win.record,
-                "lose": c.lose.record,
+                "win": {**c.win.record, "win_rate": round(c.rates[0], 4)},
+                "lose": {**c.lose.record, "win_rate": round(c.rates[1], 4)},
             }
         )
     write_atomic(path, "".join(json.dumps(line) + "\n" for line in lines))
@@ -182,7 +185,9 @@ def read_pairs(path: Path, models: Iterable[str] = (), *, strict: bool = False) 
         if fault:
             refused.append(f"line {number}: {fault}")
         else:
-            pairs.append(Pair(number, told["win"], told["lose"], told["weight"], told["margin"]))
+            win, lose = told["win"], told["lose"]
+            rates = float(win["win_rate"]), float(lose["win_rate"])
+            pairs.append(Pair(number, win, lose, told["weight"], told["margin"], rates))
     if strict and refused:
         raise UserError(f"{path}: {len(refused)} bad pairs, first {refused[0]}; make it again")
     if not pairs:
@@ -215,6 +220,8 @@ def _fault(told: Any, path: Path, allowed: Sequence[str]) -> str:
             return f"{name}: no {lacking[0]}"
         if not _is_number(one.get("score")):
             return f"{name}: score is {one.get('score')}"
+        if not _is_number(one.get("win_rate")) or not 0 <= one["win_rate"] <= 1:
+            return f"{name}: win rate is {one.get('win_rate')}"
         if allowed and not any(str(one["model"]).startswith(m) for m in allowed):
             return f"{name}: made by model {str(one['model'])[:12]}, not {', '.join(allowed)}"
         try:

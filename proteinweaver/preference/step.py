@@ -37,6 +37,8 @@ class PairBatch:
     keys : tuple of str
         Of the noise.
     weight : Tensor, shape=(n,)
+    rates : Tensor, shape=(n, 2)
+        Win rates of winner and loser against their set.
     """
 
     won: Tensor
@@ -44,6 +46,7 @@ class PairBatch:
     condition: Condition
     keys: tuple[str, ...]
     weight: Tensor
+    rates: Tensor
 
     @property
     def residues(self) -> int:
@@ -62,6 +65,7 @@ class PairBatch:
             self.condition.to(device),
             self.keys,
             self.weight.to(device),
+            self.rates.to(device),
         )
 
 
@@ -94,7 +98,10 @@ def pair_condition(members: PairMembers) -> Condition:
 
 
 def pair_batch(
-    members: Sequence[PairMembers], keys: Sequence[str], weights: Sequence[float]
+    members: Sequence[PairMembers],
+    keys: Sequence[str],
+    weights: Sequence[float],
+    rates: Sequence[tuple[float, float]],
 ) -> PairBatch:
     """Pad and join pairs.
 
@@ -104,6 +111,8 @@ def pair_batch(
     keys : sequence of str
         One per pair; another one in another step gives fresh noise.
     weights : sequence of float
+    rates : sequence of (float, float)
+        Win rates of winner and loser.
 
     Returns
     -------
@@ -121,6 +130,7 @@ def pair_batch(
         condition=stack_conditions([pair_condition(m) for m in members]),
         keys=tuple(keys),
         weight=torch.tensor(list(weights), dtype=torch.float32),
+        rates=torch.tensor(list(rates), dtype=torch.float32),
     )
 
 
@@ -168,7 +178,9 @@ def alignment_loss(
         config,
     )
     won, lost = draws[:count], draws[count:]
-    loss = (batch.weight.to(won) * product_loss(objective, won, lost)).sum() / count
+    rates = batch.rates.to(won)
+    losses = product_loss(lambda w, x: objective(w, x, rates), won, lost)
+    loss = (batch.weight.to(won) * losses).sum() / count
     with torch.no_grad():
         gap = won.mean(-1) - lost.mean(-1)
         figures = {

@@ -49,7 +49,7 @@ class PairSource:
     fresh : bool
         Draw new noise in every batch; else a pair always meets the same.
     control : bool
-        Toss a coin (keyed by the pair) for its label.
+        Toss a coin (keyed by the pair) for its label; win rates are all one half.
     """
 
     def __init__(
@@ -77,7 +77,8 @@ class PairSource:
         turn = step if self.fresh else "fixed"
         keys = [f"{self.seed}/{pair.number}/{turn}" for pair in chosen]
         members = [self._load(pair) for pair in chosen]
-        return pair_batch(members, keys, [pair.weight for pair in chosen])
+        rates = [(0.5, 0.5) if self.control else pair.rates for pair in chosen]
+        return pair_batch(members, keys, [pair.weight for pair in chosen], rates)
 
     def _load(self, pair: Pair) -> PairMembers:
         if pair.number not in self._members:

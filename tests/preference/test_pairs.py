@@ -47,6 +47,8 @@ def test_margins_ties_and_limits():
     assert found.pop("b>c") == "tie"
     assert set(found.values()) == {"pair"} and len(found) == 5
     assert [c.margin for c in every] == sorted((c.margin for c in every), reverse=True)
+    rates = {c.win.name: c.rates[0] for c in every} | {c.lose.name: c.rates[1] for c in every}
+    assert rates == pytest.approx({"a": 1.0, "b": 0.5, "c": 0.5, "d": 0.0})  # b and c tie
     few = verdicts(compare(four, PairSettings(per_set=2, uses=0)))
     assert [k for k, v in few.items() if v == "pair"] == ["a>d", "a>c"]
     once = verdicts(compare(four, PairSettings(per_set=0, uses=1)))
@@ -79,6 +81,7 @@ def test_an_ensemble_decides_and_weighs():
     found = {f"{x.win.name}{x.lose.name}": x for x in compare([a, b, c], PairSettings(uses=0))}
     assert found["ab"].weight == pytest.approx(0.5 * 4 * 2 / 9)
     assert found["ac"].verdict == "disagreement"  # 1 of 4
+    assert found["ab"].rates == pytest.approx(((0.75 + 0.25) / 2, (0.25 + 0.25) / 2))
     told = summary(list(found.values()))
     spread = np.median([np.std(x.score.votes) for x in (a, b, c)])
     assert told["noise"] == pytest.approx(spread, abs=1e-6)
@@ -284,6 +287,8 @@ def spoil(kind: str, lines: list[dict]) -> None:
         one["win"], one["lose"] = one["lose"], one["win"]
     elif kind == "no weight":
         one["weight"] = 0.0
+    elif kind == "no rate":
+        one["win"]["win_rate"] = 1.5
     elif kind == "no hash":
         del one["win"]["sha256"]
 
@@ -304,6 +309,7 @@ def spoil(kind: str, lines: list[dict]) -> None:
         ("upside down", "not the higher one", 2),
         ("no weight", "weight is 0.0", 2),
         ("no hash", "no sha256", 2),
+        ("no rate", "win rate is 1.5", 2),
     ],
 )
 def test_bad_pairs_are_refused_by_name(good, kind, text, left):

@@ -21,6 +21,7 @@ from proteinweaver.structure.ideal import ideal_element
 
 PROCESS = FrameProcess(ProcessConfig())
 CONFIG = SurrogateConfig(draws=2, strength=10.0)
+RATES = [(1.0, 0.0)] * 2
 
 
 def members(first: int, linker: int, second: int, mode="adapt") -> PairMembers:
@@ -56,7 +57,7 @@ def test_conditions_are_those_of_generation():
 @pytest.mark.parametrize("name", PAIR_OBJECTIVES)
 def test_a_few_steps_separate_winner_and_loser(nets, name):
     policy, reference = nets
-    batch = pair_batch([members(8, 3, 7)], ["a"], [1.0])
+    batch = pair_batch([members(8, 3, 7)], ["a"], [1.0], [(0.9, 0.2)])
     objective = pair_objective(ObjectiveConfig(name))
     optimizer = torch.optim.Adam(policy.parameters(), lr=1e-3)
     first = None
@@ -84,7 +85,9 @@ def test_a_pair_has_the_same_gradient_in_any_batch(nets):
     objective = pair_objective(ObjectiveConfig("dpo"))
 
     def slope(chosen: list[int], weights: list[float]) -> torch.Tensor:
-        batch = pair_batch([pairs[k] for k in chosen], [f"k{k}" for k in chosen], weights)
+        batch = pair_batch(
+            [pairs[k] for k in chosen], [f"k{k}" for k in chosen], weights, RATES[: len(chosen)]
+        )
         loss, _ = alignment_loss(policy, reference, PROCESS, batch, objective, CONFIG)
         slopes = torch.autograd.grad(loss, list(policy.parameters()), allow_unused=True)
         return torch.cat([g.flatten() for g in slopes if g is not None])
@@ -108,11 +111,15 @@ def test_objectives_that_make_no_sense(config, text):
 
 
 def test_named_objectives_pass_their_settings_on():
-    won, lost = torch.tensor([0.4]), torch.tensor([-0.2])
+    won, lost, rates = torch.tensor([0.4]), torch.tensor([-0.2]), torch.tensor([[1.0, 0.0]])
     config = ObjectiveConfig("dpo", beta=0.3, smoothing=0.1)
-    torch.testing.assert_close(pair_objective(config)(won, lost), dpo(won, lost, 0.3, 0.1))
-    far = pair_objective(replace(config, name="sppo", eta=5.0))(won, lost)
+    torch.testing.assert_close(pair_objective(config)(won, lost, rates), dpo(won, lost, 0.3, 0.1))
+    far = pair_objective(replace(config, name="sppo", eta=5.0))(won, lost, rates)
     torch.testing.assert_close(far, (won - 2.5) ** 2 + (lost + 2.5) ** 2)
+    rated = pair_objective(replace(config, name="sppo-rate", eta=5.0))
+    torch.testing.assert_close(rated(won, lost, rates), far)  # sure wins are hard labels
+    close = rated(won, lost, torch.tensor([[0.6, 0.5]]))
+    torch.testing.assert_close(close, (won - 0.5) ** 2 + lost**2)
 
 
 def test_soups_and_lines(nets):

@@ -167,3 +167,57 @@ def test_every_experiment_composes():
     assert compose("align", AlignConfig) == AlignConfig()
     with pytest.raises(UserError, match="at least 2"):
         compose("align", AlignConfig, ["surrogate.draws=1"])
+
+
+@pytest.fixture(scope="module")
+def rounds():
+    """The script, as a module."""
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location(
+        "align_rounds", CONFIGS.parent / "scripts" / "align_rounds.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.slow
+def test_rounds_go_on_where_they_were_killed(rounds, pairs, tiny_weights, tmp_path, monkeypatch):
+    """Two rounds at once, and two killed between comparing and aligning: the same weights."""
+    place = pairs.parent
+    sets = tmp_path / "sets.jsonl"
+    domains = [str(place / "d0.pdb"), str(place / "d1.pdb")]
+    sets.write_text(
+        "".join(
+            f'{{"name": "s{k}", "domain": ["{domains[0]}", "{domains[1]}"], "linker": ["{k}"]}}\n'
+            for k in (4, 5)
+        )
+    )
+    words = [str(sets), "--rounds", "2", "--samples", "3", "--steps", "2", "--num-steps", "2",
+             "--draws", "2", "--device", "cpu", "--reward", f"python:call={place / 'mine.py'}:f",
+             "--start", str(tiny_weights / "assembler.safetensors")]  # fmt: skip
+    monkeypatch.setattr(
+        rounds, "PrefsRequest",
+        lambda *a, **k: PrefsRequest(*a, **k, settings=PairSettings(margin=0.0, same=0.999)),
+    )  # fmt: skip
+    rounds.main([*words, "-o", str(tmp_path / "whole")])
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rounds, "align", killed)
+        with pytest.raises(KeyboardInterrupt):
+            rounds.main([*words, "-o", str(tmp_path / "broken")])
+    rounds.main([*words, "-o", str(tmp_path / "broken")])
+    one, two = (
+        read_weights(tmp_path / k / "2/assembler.safetensors") for k in ("whole", "broken")
+    )
+    assert all(torch.allclose(one.state[k], two.state[k], atol=1e-6) for k in one.state)
+    first = read_weights(tmp_path / "whole/1/assembler.safetensors")
+    header = (tmp_path / "whole/2/pairs.jsonl").read_text().splitlines()[0]
+    assert first.sha256 in header  # round 2 compares samples of round 1
+    with pytest.raises(UserError, match="must be exact"):
+        sets.write_text('{"name": "a", "domain": ["x", "y"], "linker": ["5-9"]}\n')
+        rounds.main([str(sets), "-o", str(tmp_path / "c")])
