@@ -95,10 +95,12 @@ def evaluate(
         write_page(result, config.trajectory_mb)
     failed = sum(not row.is_ok for row in result.rows)
     passed = sum(row.values.get("gate") == 1 for row in result.rows)
+    judged = [row.values["pass"] for row in result.rows if row.values.get("pass") in (0, 1)]
+    sound = f", {sum(map(int, judged))} pass the critic" if judged else ""
     written = "report.html, metrics.csv, summary.json" if config.report else "metrics.csv"
     typer.echo(
         f"{len(result.rows)} files, {result.measured} measured now, {failed} unreadable;"
-        f" {passed} meet the geometry gate; {result.out}: {written}"
+        f" {passed} meet the geometry gate{sound}; {result.out}: {written}"
     )
 
 

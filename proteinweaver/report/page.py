@@ -108,10 +108,12 @@ def page_html(evaluation: Evaluation, trajectory_mb: float = 3.0) -> str:
     sets = list(dict.fromkeys(row.entry.set for row in rows))
     failed = sum(not row.is_ok for row in rows)
     passed = sum(row.values.get("gate") == 1 for row in rows)
+    judged = [row.values["pass"] for row in rows if row.values.get("pass") in (0, 1)]
     content = {
         "headline": (
             f"{len(rows)} files in {len(sets)} sets; {passed} meet the geometry gate,"
-            f" {failed} could not be read"
+            + (f" {sum(map(int, judged))} pass the critic," if judged else "")
+            + f" {failed} could not be read"
         ),
         "columns": [asdict(column) for column in evaluation.columns],
         "rows": [[_cell(row.values.get(c.key)) for c in evaluation.columns] for row in rows],
@@ -163,11 +165,13 @@ def _cell(value: Any) -> float | int | str | None:
 
 
 def _trouble(row: Row) -> int:
-    """Order of the rows at first: unreadable, then by faults of the gate, then by oddities."""
+    """Order of the rows at first: unreadable, faults of the gate, the critic, oddities."""
     if not row.is_ok:
         return 10**6
     faults = str(row.values.get("faults", ""))
-    return 1000 * len(faults.split(";") if faults else []) + int(row.values["outside_count"])
+    refused = 500 if row.values.get("pass") == 0 else 0  # by the critic
+    oddities = int(row.values["outside_count"])
+    return 1000 * len(faults.split(";") if faults else []) + refused + oddities
 
 
 def _quantised(ca: NDArray[Any]) -> tuple[NDArray[np.int16], float]:
