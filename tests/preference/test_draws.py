@@ -81,7 +81,7 @@ def minimiser(loss, draws: int) -> float:
     return brentq(slope, 0.0, 2.0, xtol=1e-4)
 
 
-@pytest.mark.parametrize("draws", [2, 4])
+@pytest.mark.parametrize("draws", [3])
 def test_variance_pulls_to_the_reference_and_the_product_does_not(draws):
     """Regress r(x) on 1.2 x: three minimisers, two of them by a cubic.
 
