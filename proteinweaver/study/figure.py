@@ -14,6 +14,7 @@ __all__ = ["svg"]
 
 WIDTH, HEIGHT = 720, 440
 LEFT, RIGHT, TOP, BOTTOM = 74, 210, 34, 52
+SPACING = 18  # of the lines of the legend, which may be longer than the plot is high
 #: Hues that differ for readers who confuse red and green, of middling lightness for both grounds.
 COLOURS = (
     "#3b82c4",
@@ -46,8 +47,9 @@ def svg(figure: Figure) -> str:
     lines = [(s, _points(s, figure)) for s in figure.series]
     xs = [x for _, points in lines for x, _ in points]
     ys = [y for _, points in lines for _, y in points]
+    height = max(HEIGHT, TOP + 24 + SPACING * len(lines))
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
         'font-family="system-ui, sans-serif" font-size="12" fill="currentColor">',
         f"<title>{escape(figure.title)}</title>",
         f'<text x="{LEFT}" y="20" font-size="14" font-weight="600">{escape(figure.title)}</text>',
@@ -171,7 +173,7 @@ def _line(
 
 
 def _legend(series: Series, k: int, colour: str) -> list[str]:
-    x, y = WIDTH - RIGHT + 14, TOP + 12 + 18 * k
+    x, y = WIDTH - RIGHT + 14, TOP + 12 + SPACING * k
     dash = ' stroke-dasharray="5 4"' if series.dashed else ""
     return [
         f'<line x1="{x}" y1="{y - 4}" x2="{x + 22}" y2="{y - 4}" stroke="{colour}" '

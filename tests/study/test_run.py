@@ -127,6 +127,14 @@ def test_figures_without_a_range_are_drawn(values):
     ElementTree.fromstring(svg(Figure("f", "t", "x", "y", (series,))))
 
 
+def test_long_legends_stay_inside():
+    series = tuple(Series(f"s{k}", (1.0, 2.0), (1.0, 2.0)) for k in range(45))
+    tree = ElementTree.fromstring(svg(Figure("f", "t", "x", "y", series)))
+    bottom = float(tree.get("viewBox").split()[3])
+    heights = [float(t.get("y")) for t in tree.findall(f"{SVG}text") if t.get("y")]
+    assert max(heights) < bottom
+
+
 MODEL = {
     "length": 24,
     "n": 2,
