@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proteinweaver.io.contig import ContigDomain, parse_contig
 from proteinweaver.errors import UserError
+from proteinweaver.io.contig import ContigDomain, parse_contig
 
 
 def test_two_given_domains_and_a_linker() -> None:
