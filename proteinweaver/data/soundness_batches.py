@@ -139,9 +139,9 @@ class SoundnessSource:
     def _native(self, rng: np.random.Generator) -> Negative:
         """Draw a native, as a negative of which everything is right."""
         dice = rng.random()
-        if "paired" in self._kinds and dice < _PAIR_SHARE:
+        if "paired" in self._kinds and dice > 1.0 - _PAIR_SHARE:
             return self.negatives.item(int(rng.choice(self._kinds["paired"])))
-        name = "chains" if dice < _PAIR_SHARE + _CHAIN_SHARE else "domains"
+        name = "chains" if dice < _CHAIN_SHARE else "domains"
         store, members, weights = self._natives[name]
         item = store.item(int(rng.choice(members, p=weights)))
         right = np.ones(len(item), dtype=np.float32)

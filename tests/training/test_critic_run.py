@@ -92,7 +92,8 @@ def test_a_resumed_run_is_the_unbroken_one(folder, trunk):
 def test_the_soundness_head_leaves_the_trunk_alone(folder, trunk):
     out = folder / "sound"
     start = str(trunk[0] / "last.ckpt")
-    train_critic(config_of(folder, out, 3, head="soundness", init=start))
+    wider = CriticDataConfig(str(folder / "data"), str(folder), residues=240)
+    train_critic(config_of(folder, out, 3, head="soundness", init=start, data=wider))
     before, _ = critic_state(start)
     after, card = critic_state(out / "last.ckpt")
     assert card["head"] == "soundness"
