@@ -51,8 +51,8 @@ def main() -> None:
         factor, exponent = power_law(np.array(x, float), np.array(y, float))
         print(f"{what}: {factor:.3g} * n^{exponent:.3f} (n = {len(x)})")
         share = np.array(y) / (factor * np.array(x, float) ** exponent)
-        print("  over the trend, quantiles .05 .1 .25 .5 .75 .9 .95:",
-              np.round(np.quantile(share, [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95]), 2))  # fmt: skip
+        levels = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95]
+        print(f"  over the trend, quantiles {levels}: {np.quantile(share, levels).round(2)}")
 
 
 if __name__ == "__main__":
