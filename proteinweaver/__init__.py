@@ -25,10 +25,10 @@ _HOME = {
     "AssembleConfig": "proteinweaver.generation.config",
     "DesignConfig": "proteinweaver.generation.config",
     "DiversifyConfig": "proteinweaver.generation.config",
-    "generate": "proteinweaver.generation.generate",
-    "assemble": "proteinweaver.generation.assemble",
-    "design": "proteinweaver.generation.design",
-    "diversify": "proteinweaver.generation.diversify",
+    "generate": "proteinweaver.generation.commands",
+    "assemble": "proteinweaver.generation.commands",
+    "design": "proteinweaver.generation.commands",
+    "diversify": "proteinweaver.generation.commands",
     "split": "proteinweaver.generation.split",
 }
 
@@ -51,16 +51,13 @@ __all__ = [
 
 if TYPE_CHECKING:
     from proteinweaver.errors import UserError
-    from proteinweaver.generation.assemble import assemble
+    from proteinweaver.generation.commands import assemble, design, diversify, generate
     from proteinweaver.generation.config import (
         AssembleConfig,
         DesignConfig,
         DiversifyConfig,
         GenerateConfig,
     )
-    from proteinweaver.generation.design import design
-    from proteinweaver.generation.diversify import diversify
-    from proteinweaver.generation.generate import generate
     from proteinweaver.generation.model import load_model
     from proteinweaver.generation.split import split
     from proteinweaver.io.read import read_backbone

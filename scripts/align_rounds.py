@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from proteinweaver.errors import UserError
-from proteinweaver.generation.assemble import assemble
+from proteinweaver.generation.commands import assemble
 from proteinweaver.generation.config import AssembleConfig, SamplerConfig
 from proteinweaver.io.installation import weights_folder
 from proteinweaver.preference.prefs import DEFAULT_REWARDS, PrefsRequest, make_pairs

@@ -23,9 +23,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from proteinweaver.diffusion.field import FrameField
+from proteinweaver.generation.commands import design, generate
 from proteinweaver.generation.config import DesignConfig, GenerateConfig
-from proteinweaver.generation.design import design
-from proteinweaver.generation.generate import generate
 from proteinweaver.generation.model import LoadedModel, load_model
 from proteinweaver.nets.condition import unconditional
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from proteinweaver.evaluation.intervals import share_interval
-from proteinweaver.generation.assemble import assemble
+from proteinweaver.generation.commands import assemble
 from proteinweaver.generation.config import AssembleConfig
 
 REPO = Path(__file__).resolve().parents[1]

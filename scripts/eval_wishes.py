@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 
 from proteinweaver.evaluation.intervals import share_interval
-from proteinweaver.generation.assemble import assemble
+from proteinweaver.generation.commands import assemble
 from proteinweaver.generation.config import AssembleConfig
 from proteinweaver.generation.results import Design
 from proteinweaver.generation.run import plan_run

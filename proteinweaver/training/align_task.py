@@ -3,7 +3,6 @@
 from typing import Any
 
 import torch
-from pytorch_lightning import LightningModule
 from torch import Tensor
 
 from proteinweaver.data.datamodule import NumberedBatch
@@ -15,13 +14,14 @@ from proteinweaver.preference.named import pair_objective
 from proteinweaver.preference.step import PairBatch, alignment_loss
 from proteinweaver.training.align_config import AlignConfig
 from proteinweaver.training.checkpoints import CARD
+from proteinweaver.training.optimised import OptimisedTask
 
 __all__ = ["AlignTask"]
 
 _MEMORY, _WAIT = 0.95, 20  # of the running divergence, and steps before it may stop a run
 
 
-class AlignTask(LightningModule):
+class AlignTask(OptimisedTask):
     """Fine-tune an assembler on pairs.
 
     Parameters
@@ -35,6 +35,8 @@ class AlignTask(LightningModule):
         Goes into every checkpoint: command, pairs, hashes.
     """
 
+    net: Denoiser
+
     def __init__(
         self,
         config: AlignConfig,
@@ -44,7 +46,7 @@ class AlignTask(LightningModule):
         reference: dict[str, Tensor],
         provenance: dict[str, Any],
     ) -> None:
-        super().__init__()
+        super().__init__(config.optimizer)
         self.config, self.model, self.laws = config, model, process
         self.provenance = provenance
         self.net = Denoiser(model)
@@ -56,7 +58,6 @@ class AlignTask(LightningModule):
         self.process = FrameProcess(process)
         self.objective = pair_objective(config.objective)
         self.first_step, self.residues, self.minutes = 0, 0, 0.0
-        self.latest: dict[str, Tensor] = {}
         self.divergence = 0.0
 
     @property
@@ -92,24 +93,6 @@ class AlignTask(LightningModule):
             self.log(
                 f"valid/{name}", value, on_epoch=True, batch_size=1, sync_dist=True, logger=False
             )
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW; the rate is set before every step."""
-        setup = self.config.optimizer
-        return torch.optim.AdamW(
-            self.net.parameters(),
-            lr=setup.lr,
-            betas=(setup.beta1, setup.beta2),
-            weight_decay=setup.weight_decay,
-        )
-
-    def configure_gradient_clipping(self, *_: Any, **__: Any) -> None:
-        """Bound the gradient; drop it if not finite, so that a bad batch costs one step."""
-        norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.config.optimizer.clip)
-        self.latest["norm"] = norm.detach()
-        if not bool(torch.isfinite(norm)):
-            for parameter in self.net.parameters():
-                parameter.grad = None
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what Lightning does not know."""

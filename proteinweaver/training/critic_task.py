@@ -3,7 +3,6 @@
 from typing import Any, ClassVar
 
 import torch
-from pytorch_lightning import LightningModule
 from torch import Tensor
 from torch.nn import functional
 
@@ -17,13 +16,14 @@ from proteinweaver.nets.critic_descriptors import residue_descriptors
 from proteinweaver.nets.critic_graph import PackedChains
 from proteinweaver.training.checkpoints import CARD
 from proteinweaver.training.critic_config import CriticTrainConfig
+from proteinweaver.training.optimised import OptimisedTask
 
 __all__ = ["CriticTask", "DecoderTask", "SequenceTask", "SoundnessTask"]
 
 _MEASURED = 60  # batches from which the linear law of the descriptors is taken
 
 
-class CriticTask(LightningModule):
+class CriticTask(OptimisedTask):
     """Forward, loss, optimiser of the critic; heads are subclasses.
 
     Parameters
@@ -35,15 +35,16 @@ class CriticTask(LightningModule):
 
     head: ClassVar[str]
 
+    net: Critic
+
     def __init__(
         self, config: CriticTrainConfig, provenance: dict[str, Any] | None = None
     ) -> None:
-        super().__init__()
+        super().__init__(config.optimizer)
         self.config = config
         self.provenance = dict(provenance or {})
         self.net = Critic(config.model)
         self.residues, self.minutes = 0, 0.0
-        self.latest: dict[str, Tensor] = {}
 
     @property
     def step(self) -> int:
@@ -70,25 +71,6 @@ class CriticTask(LightningModule):
     def trained_parameters(self) -> list[torch.nn.Parameter]:
         """Parameters that learn."""
         raise NotImplementedError
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW; the rate is set before every step."""
-        setup = self.config.optimizer
-        return torch.optim.AdamW(
-            self.trained_parameters(),
-            lr=setup.lr,
-            betas=(setup.beta1, setup.beta2),
-            weight_decay=setup.weight_decay,
-        )
-
-    def configure_gradient_clipping(self, *_: Any, **__: Any) -> None:
-        """Bound the gradient; drop it if not finite, so that a bad batch costs one step."""
-        learning = self.trained_parameters()
-        norm = torch.nn.utils.clip_grad_norm_(learning, self.config.optimizer.clip)
-        self.latest["norm"] = norm.detach()
-        if not bool(torch.isfinite(norm)):
-            for parameter in learning:
-                parameter.grad = None
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what Lightning does not know."""

@@ -4,7 +4,6 @@ from dataclasses import fields
 from typing import Any, ClassVar
 
 import torch
-from pytorch_lightning import LightningModule
 from torch import Tensor
 
 from proteinweaver.data.datamodule import NumberedBatch
@@ -15,12 +14,13 @@ from proteinweaver.io.typed import plain
 from proteinweaver.nets.denoiser import Denoiser
 from proteinweaver.training.checkpoints import CARD
 from proteinweaver.training.config import TrainConfig
+from proteinweaver.training.optimised import OptimisedTask
 from proteinweaver.training.schedule import VALID_TIMES, draw_times, step_seed
 
 __all__ = ["TASKS", "Assembler", "DenoisingTask", "DomainGenerator"]
 
 
-class DenoisingTask(LightningModule):
+class DenoisingTask(OptimisedTask):
     """Denoising of frames: forward, loss, optimiser.
 
     Times, noise and self-conditioning of a batch are a pure function of (seed, batch number).
@@ -33,15 +33,15 @@ class DenoisingTask(LightningModule):
     """
 
     stage: ClassVar[str]
+    net: Denoiser
 
     def __init__(self, config: TrainConfig, provenance: dict[str, Any] | None = None) -> None:
-        super().__init__()
+        super().__init__(config.optimizer)
         self.config = config
         self.provenance = dict(provenance or {})
         self.net = Denoiser(config.model)
         self.process = FrameProcess(config.process)
         self.first_step, self.residues, self.minutes = 0, 0, 0.0
-        self.latest: dict[str, Tensor] = {}
 
     @property
     def step(self) -> int:
@@ -93,24 +93,6 @@ class DenoisingTask(LightningModule):
 
     def _log_valid(self, name: str, value: Tensor) -> None:
         self.log(f"valid/{name}", value, on_epoch=True, batch_size=1, sync_dist=True, logger=False)
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW; the rate is set before every step."""
-        setup = self.config.optimizer
-        return torch.optim.AdamW(
-            self.net.parameters(),
-            lr=setup.lr,
-            betas=(setup.beta1, setup.beta2),
-            weight_decay=setup.weight_decay,
-        )
-
-    def configure_gradient_clipping(self, *_: Any, **__: Any) -> None:
-        """Bound the gradient; drop it if not finite, so that a bad batch costs one step."""
-        norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.config.optimizer.clip)
-        self.latest["norm"] = norm.detach()
-        if not bool(torch.isfinite(norm)):
-            for parameter in self.net.parameters():
-                parameter.grad = None
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what Lightning does not know."""

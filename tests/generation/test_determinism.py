@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from proteinweaver.generation import run as run_module
+from proteinweaver.generation.commands import design
 from proteinweaver.generation.config import DesignConfig, SamplerConfig
-from proteinweaver.generation.design import design
 from proteinweaver.io.read import read_backbone
 from proteinweaver.io.run_folder import read_manifest
 

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from proteinweaver.errors import UserError
-from proteinweaver.generation.assemble import assemble
+from proteinweaver.generation.commands import assemble, diversify
 from proteinweaver.generation.config import AssembleConfig, SamplerConfig
-from proteinweaver.generation.diversify import diversify
 from proteinweaver.generation.run import plan_run
 from proteinweaver.generation.split import split, write_domains
 

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from proteinweaver.evaluation.superposition import rmsd
-from proteinweaver.generation.assemble import assemble
+from proteinweaver.generation.commands import assemble, generate
 from proteinweaver.generation.config import AssembleConfig, SamplerConfig
-from proteinweaver.generation.generate import generate
 from proteinweaver.io.read import read_backbone
 from proteinweaver.structure.backbone import Backbone
 

@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from proteinweaver.cli.main import run as command
 from proteinweaver.errors import UserError
 from proteinweaver.evaluation.tm import tm_score
-from proteinweaver.generation.assemble import assemble
+from proteinweaver.generation.commands import assemble
 from proteinweaver.generation.config import AssembleConfig, SamplerConfig
 from proteinweaver.io.pdb import pdb_text
 from proteinweaver.io.read import read_backbone

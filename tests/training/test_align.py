@@ -9,7 +9,7 @@ import torch
 
 from proteinweaver.cli.config import compose
 from proteinweaver.errors import UserError
-from proteinweaver.generation.assemble import assemble
+from proteinweaver.generation.commands import assemble
 from proteinweaver.generation.config import AssembleConfig, SamplerConfig
 from proteinweaver.generation.model import load_model
 from proteinweaver.io.pdb import pdb_text
