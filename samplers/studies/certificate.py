@@ -148,9 +148,13 @@ class CertificateStudy(Study):
         return rows
 
     def report(self, rows: Sequence[Row]) -> Report:
-        """Count violations, and make tables and figures of tightness."""
+        """Count violations, and make tables and figures of tightness.
+
+        The lemma is never tight, so its bound has to hold each time. The sharp form may equal the
+        truth, and its upper 95 % Monte-Carlo bound then misses one time in twenty.
+        """
         body, figures = [], []
-        broken = checked = 0
+        broken = missed = checked = 0
         for dim in self.dims:
             lines = []
             for name in self.samplers:
@@ -159,7 +163,8 @@ class CertificateStudy(Study):
                 for row in known:
                     checked += 1
                     truth = float(row["true_tv"])
-                    broken += float(row["upper"]) < truth or float(row["sharp_upper"]) < truth
+                    broken += float(row["upper"]) < truth
+                    missed += float(row["sharp_upper"]) < truth
                 for n in sorted({int(r["steps"]) for r in known}):
                     at = select(known, steps=n)
                     middle = {
@@ -221,6 +226,7 @@ class CertificateStudy(Study):
             "be one-to-one the certificate is void and says 1.",
         )
         text = (
-            f"{checked} cases with a known true TV; the certificate lies below it in {broken}.",
+            f"{checked} cases with a known true TV; the certificate lies below it in {broken}, its "
+            f"sharp form (95 %, so expected in up to {checked // 20}) in {missed}.",
         )
         return Report(text, (table,), tuple(figures))
