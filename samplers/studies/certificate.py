@@ -226,7 +226,7 @@ class CertificateStudy(Study):
             "be one-to-one the certificate is void and says 1.",
         )
         text = (
-            f"{checked} cases with a known true TV; the certificate lies below it in {broken}, its "
-            f"sharp form (95 %, so expected in up to {checked // 20}) in {missed}.",
+            f"{checked} cases with a known true TV; the certificate lies below it in {broken}, "
+            f"its sharp form (95 %, so expected in up to {checked // 20}) in {missed}.",
         )
         return Report(text, (table,), tuple(figures))
