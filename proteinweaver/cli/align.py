@@ -1,11 +1,11 @@
 """``proteinweaver align``: pairs to aligned weights; the same command resumes."""
 
-import json
 from typing import Annotated
 
 import typer
 
 from proteinweaver.cli import options
+from proteinweaver.cli.training import follow, print_config, training_flags
 
 
 def align(
@@ -24,23 +24,14 @@ def align(
     data.pairs=FILE names the pairs of prefs. KEY=VALUE sets any other key.
     """
     _, overrides = options.split_words(words)
-    flags = {"out": out, "seed": seed, "trainer.device": device}
-    if overwrite:
-        flags["overwrite"] = True
+    flags = training_flags(out, seed, device, overwrite)
     from proteinweaver.cli.config import compose
-    from proteinweaver.io.typed import plain
     from proteinweaver.training.align_config import AlignConfig
 
     config = compose("align", AlignConfig, overrides, flags)
     if dry_run:
-        typer.echo(json.dumps(plain(config), indent=1))
+        print_config(config)
         return
     from proteinweaver.training.align_run import align as run
 
-    def show(row: dict[str, float]) -> None:
-        if not quiet:
-            typer.echo(" ".join(f"{key} {value:.5g}" for key, value in row.items()), err=True)
-
-    result = run(config, show)
-    state = "finished" if result.finished else "stopped early; the same command goes on"
-    typer.echo(f"{result.checkpoint}: step {result.step}, {state}")
+    follow(run, config, quiet=quiet)

@@ -1,11 +1,11 @@
 """``proteinweaver train``: config to checkpoint; the same command resumes."""
 
-import json
 from typing import Annotated
 
 import typer
 
 from proteinweaver.cli import options
+from proteinweaver.cli.training import follow, print_config, training_flags
 
 
 def train(
@@ -25,23 +25,14 @@ def train(
     run the same command to go on.
     """
     _, overrides = options.split_words(words)
-    flags = {"out": out, "seed": seed, "trainer.device": device}
-    if overwrite:
-        flags["overwrite"] = True
+    flags = training_flags(out, seed, device, overwrite)
     from proteinweaver.cli.config import compose
-    from proteinweaver.io.typed import plain
     from proteinweaver.training.config import TrainConfig
 
     config = compose("train", TrainConfig, overrides, flags)
     if dry_run:
-        typer.echo(json.dumps(plain(config), indent=1))
+        print_config(config)
         return
     from proteinweaver.training.run import train as run
 
-    def show(row: dict[str, float]) -> None:
-        if not quiet:
-            typer.echo(" ".join(f"{key} {value:.5g}" for key, value in row.items()), err=True)
-
-    result = run(config, show)
-    state = "finished" if result.finished else "stopped early; the same command goes on"
-    typer.echo(f"{result.checkpoint}: step {result.step}, {state}")
+    follow(run, config, quiet=quiet)

@@ -5,8 +5,6 @@ whose `init` is the last leg's ``assembler.safetensors``.
 """
 
 import hashlib
-import shlex
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -28,7 +26,7 @@ from proteinweaver.preference.step import PairBatch, pair_batch
 from proteinweaver.training.align_config import AlignConfig
 from proteinweaver.training.align_task import AlignTask
 from proteinweaver.training.export import export_weights
-from proteinweaver.training.fit import fit, prepare_folder
+from proteinweaver.training.fit import command_line, fit, folder_of, prepare_folder
 from proteinweaver.training.run import TrainResult
 from proteinweaver.training.schedule import used_budget
 
@@ -126,8 +124,7 @@ def align(
     UserError
         If folder, pairs or weights cannot be used.
     """
-    if not config.out:
-        raise UserError("no folder to write into; give -o DIR")
+    out, setup = folder_of(config), config.trainer
     if not config.data.pairs:
         raise UserError("no pairs; make them with `proteinweaver prefs`, then data.pairs=FILE")
     start = read_weights(Path(config.init) if config.init else _shipped())
@@ -140,13 +137,12 @@ def align(
     aside = held_out_plans([str(p.win["plan"]) for p in read.pairs], config.data.valid_share)
     train = [p for p in read.pairs if p.win["plan"] not in aside]
     valid = [p for p in read.pairs if p.win["plan"] in aside]
-    out, setup = Path(config.out), config.trainer
     prepare_folder(config, out)
     if setup.threads:
         torch.set_num_threads(setup.threads)
     torch.manual_seed(config.seed)
     provenance = {
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": command_line(),
         "pairs": hashlib.sha256(path.read_bytes()).hexdigest(),
         "start": start.sha256,
         "reference": [w.sha256 for w in references or [start]],

@@ -1,11 +1,8 @@
 """From the config of the critic to a checkpoint; the same call with the same folder goes on."""
 
 import os
-import shlex
-import shutil
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +17,10 @@ from proteinweaver.errors import UserError
 from proteinweaver.nets import critic as critic_module
 from proteinweaver.nets.critic import Critic
 from proteinweaver.training.checkpoints import CARD
+from proteinweaver.training.compiled import compiled
 from proteinweaver.training.critic_config import CriticTrainConfig
 from proteinweaver.training.critic_task import CriticTask, DecoderTask, SequenceTask, SoundnessTask
-from proteinweaver.training.fit import fit, prepare_folder
+from proteinweaver.training.fit import command_line, fit, folder_of, prepare_folder
 from proteinweaver.training.run import TrainResult
 from proteinweaver.training.schedule import used_budget
 
@@ -51,16 +49,13 @@ def train_critic(
     UserError
         If the folder, the data or a checkpoint cannot be used.
     """
-    if not config.out:
-        raise UserError("no folder to write into; give -o DIR")
-    out, setup = Path(config.out), config.trainer
+    out, setup = folder_of(config), config.trainer
     prepare_folder(config, out)
     if setup.threads:
         torch.set_num_threads(setup.threads)
     train, valid, hashes = _sources(config)
     torch.manual_seed(config.seed)
-    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-    task = _TASKS[config.head](config, {"data": hashes, "command": command})
+    task = _TASKS[config.head](config, {"data": hashes, "command": command_line()})
     checkpoint = out / "last.ckpt"
     start = checkpoint if checkpoint.is_file() else None
     if config.init and start is None:
@@ -164,23 +159,9 @@ _TASKS: dict[str, type[CriticTask]] = {
 }
 
 
-@contextmanager
-def _compiled(net: Critic, on: bool) -> Iterator[None]:
+def _compiled(net: Critic, on: bool) -> AbstractContextManager[None]:
     """Compile the layers and the edge features; shapes are the same in every batch."""
-    if not on:
-        yield
-        return
-    if not any(shutil.which(name) for name in (os.environ.get("CXX", "c++"), "g++", "clang++")):
-        raise UserError(
-            "trainer.compile needs a C++ compiler and finds none; install g++, or leave it out"
-        )
-    plain = critic_module.edge_features
     branches: list[Any] = list(net.branches)
     inner = [layer for branch in branches for layer in branch.layers]
-    for layer in [*net.layers, *net.sequence_layers, *inner]:
-        layer.compile(dynamic=False)
-    try:
-        critic_module.edge_features = torch.compile(plain, dynamic=False)
-        yield
-    finally:
-        critic_module.edge_features = plain
+    layers = [*net.layers, *net.sequence_layers, *inner]
+    return compiled(layers, ((critic_module, "edge_features"),), dynamic=False, on=on)

@@ -1,5 +1,6 @@
 """The two training tasks of the critic: the sequence head with the trunk, the soundness head."""
 
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import torch
@@ -23,7 +24,7 @@ __all__ = ["CriticTask", "DecoderTask", "SequenceTask", "SoundnessTask"]
 _MEASURED = 60  # batches from which the linear law of the descriptors is taken
 
 
-class CriticTask(OptimisedTask):
+class CriticTask(OptimisedTask, ABC):
     """Forward, loss, optimiser of the critic; heads are subclasses.
 
     Parameters
@@ -51,9 +52,9 @@ class CriticTask(OptimisedTask):
         """Steps done."""
         return self.trainer.global_step
 
+    @abstractmethod
     def losses(self, batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of a batch and what to log of it."""
-        raise NotImplementedError
 
     def training_step(self, numbered: NumberedBatch, _: int) -> Tensor:
         """Loss of one batch; its terms stay in ``latest``."""
@@ -68,9 +69,9 @@ class CriticTask(OptimisedTask):
                 f"valid/{name}", value, on_epoch=True, batch_size=1, sync_dist=True, logger=False
             )
 
+    @abstractmethod
     def trained_parameters(self) -> list[torch.nn.Parameter]:
         """Parameters that learn."""
-        raise NotImplementedError
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what Lightning does not know."""

@@ -7,6 +7,8 @@ weights, rates by budget, logs, a checkpoint every few minutes, resumption, a cl
 
 import json
 import logging
+import shlex
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -24,7 +26,7 @@ from proteinweaver.io.typed import plain
 from proteinweaver.training.callbacks import CheckpointKeeper, MetricsLog, MovingAverage, Pace
 from proteinweaver.training.config import LoggerConfig, OptimizerConfig, TrainerConfig
 
-__all__ = ["FitOutcome", "RunSetup", "fit", "prepare_folder"]
+__all__ = ["FitOutcome", "RunSetup", "command_line", "fit", "folder_of", "prepare_folder"]
 
 _log = logging.getLogger(__name__)
 
@@ -123,6 +125,24 @@ def fit(
     if pace.signal:
         _log.warning("%s: saved %s at step %d", pace.signal, checkpoint, task.step)
     return FitOutcome(dict(log.last), trainer.is_global_zero)
+
+
+def command_line() -> str:
+    """Return the command of this process, for the record."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def folder_of(config: RunSetup) -> Path:
+    """Folder of a run.
+
+    Raises
+    ------
+    UserError
+        If none is named.
+    """
+    if not config.out:
+        raise UserError("no folder to write into; give -o DIR")
+    return Path(config.out)
 
 
 def prepare_folder(config: RunSetup, out: Path) -> None:

@@ -14,8 +14,6 @@ clock).
 """
 
 import os
-import shlex
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,10 +28,10 @@ from proteinweaver.training.checkpoints import (
     lightning_checkpoint,
     read_checkpoint,
 )
-from proteinweaver.training.compiled import compiled
+from proteinweaver.training.compiled import compiled_denoiser
 from proteinweaver.training.config import TrainConfig
 from proteinweaver.training.export import export_weights
-from proteinweaver.training.fit import fit, prepare_folder
+from proteinweaver.training.fit import command_line, fit, folder_of, prepare_folder
 from proteinweaver.training.schedule import used_budget
 from proteinweaver.training.sources import open_sources
 from proteinweaver.training.tasks import TASKS, DenoisingTask
@@ -83,9 +81,7 @@ def train(
     UserError
         If the folder, the data, a checkpoint or the device cannot be used.
     """
-    if not config.out:
-        raise UserError("no folder to write into; give -o DIR")
-    out = Path(config.out)
+    out = folder_of(config)
     checkpoint = out / "last.ckpt"
     prepare_folder(config, out)
     start = _resume_point(config, out)
@@ -95,7 +91,7 @@ def train(
     torch.manual_seed(config.seed)
     task = TASKS[config.stage](
         config,
-        {"data": sources.hashes, "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])},
+        {"data": sources.hashes, "command": command_line()},
     )
     if config.init and start is None:
         _start_from(task, config.init)
@@ -106,7 +102,7 @@ def train(
         setup.valid_batches,
         config.data.workers,
     )
-    outcome = fit(config, task, data, start, compiled(task.net, setup.compile), on_row)
+    outcome = fit(config, task, data, start, compiled_denoiser(task.net, setup.compile), on_row)
     finished = used_budget(task.step, task.minutes, setup) >= 1
     if finished and outcome.is_first_process:
         export_weights(checkpoint, config.stage, out)

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from samplers.grids.fixed import Grid, check
+from samplers.grids.fixed import Grid, check, require_range
 from samplers.schedules import NoiseLaw
 
 __all__ = ["DensityClock"]
@@ -84,10 +84,7 @@ class DensityClock:
         ValueError
             If n < 1, an end is out of range, or rho is 0 or infinite there.
         """
-        if n < 1:
-            raise ValueError(f"a grid needs at least 1 step, got {n}")
-        if not 0 <= t_min < t_max <= 1:
-            raise ValueError(f"need 0 <= t_min < t_max <= 1, got {t_min} and {t_max}")
+        require_range(n, t_min, t_max)
         low, high = law.rho(t_min), law.rho(t_max)
         if not 0 < low < high < math.inf:
             raise ValueError(f"rho runs from {high} to {low}: move the ends of the grid inwards")

@@ -30,7 +30,7 @@ from torch import Tensor
 
 from samplers.schedules import NoiseLaw
 
-__all__ = ["GRIDS", "Grid", "check", "make"]
+__all__ = ["GRIDS", "Grid", "check", "make", "require_range"]
 
 Grid = tuple[float, ...]
 _Clock = tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]
@@ -91,6 +91,14 @@ def check(grid: Sequence[float]) -> Grid:
     return times
 
 
+def require_range(n: int, t_min: float, t_max: float) -> None:
+    """Raise ValueError unless n >= 1 and 0 <= t_min < t_max <= 1."""
+    if n < 1:
+        raise ValueError(f"a grid needs at least 1 step, got {n}")
+    if not 0 <= t_min < t_max <= 1:
+        raise ValueError(f"need 0 <= t_min < t_max <= 1, got {t_min} and {t_max}")
+
+
 def make(name: str, n: int, law: NoiseLaw, *, t_min: float, t_max: float = 1.0) -> Grid:
     """Grid of ``n`` steps, uniform in the named clock.
 
@@ -116,10 +124,7 @@ def make(name: str, n: int, law: NoiseLaw, *, t_min: float, t_max: float = 1.0) 
     """
     if name not in GRIDS:
         raise ValueError(f"unknown grid {name!r}; one of {', '.join(GRIDS)}")
-    if n < 1:
-        raise ValueError(f"a grid needs at least 1 step, got {n}")
-    if not 0 <= t_min < t_max <= 1:
-        raise ValueError(f"need 0 <= t_min < t_max <= 1, got {t_min} and {t_max}")
+    require_range(n, t_min, t_max)
     clock, inverse = GRIDS[name](law)
     ends = clock(torch.tensor([t_max, t_min], dtype=torch.float64))
     if not bool(ends.isfinite().all()):
