@@ -10,14 +10,17 @@ Dauparas et al. 2022, Science 378, 49; github.com/dauparas/ProteinMPNN (input fo
 """
 
 import json
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
-from proteinweaver.io.run_folder import read_manifest, write_atomic
+from proteinweaver.io.manifest import Manifest
+from proteinweaver.io.run_folder import write_atomic
 
 __all__ = ["fixed_positions", "write_fixed_positions"]
 
 
-def fixed_positions(path: Path) -> dict[str, dict[str, list[int]]]:
+def fixed_positions(path: Path) -> Iterator[tuple[str, dict[str, list[int]]]]:
     """Collect the residues of given domains of all designs of a run folder.
 
     Parameters
@@ -25,14 +28,16 @@ def fixed_positions(path: Path) -> dict[str, dict[str, list[int]]]:
     path : Path
         The run folder.
 
-    Returns
-    -------
-    dict
-        Positions from 1 by chain by design; designs without given residues are left out.
+    Yields
+    ------
+    name : str
+        Of a design; those without given residues are left out.
+    positions : dict
+        Positions from 1 by chain.
     """
-    found: dict[str, dict[str, list[int]]] = {}
-    for name, line in sorted(read_manifest(path).items()):
-        side = path / "designs" / f"{name}.json"
+    manifest = Manifest(path)
+    for line in manifest.lines(sorted(manifest.names())):
+        side = path / "designs" / f"{line['name']}.json"
         if line.get("status") != "ok" or not side.is_file():
             continue
         chains: dict[str, list[int]] = {}
@@ -40,8 +45,7 @@ def fixed_positions(path: Path) -> dict[str, dict[str, list[int]]]:
             if not entry["written_as_gly"]:
                 chains.setdefault(entry["output_chain"], []).append(entry["output_number"])
         if chains:
-            found[name] = chains
-    return found
+            yield line["name"], chains
 
 
 def write_fixed_positions(path: Path) -> None:
@@ -52,6 +56,8 @@ def write_fixed_positions(path: Path) -> None:
     path : Path
         The run folder.
     """
-    found = fixed_positions(path)
-    if found:
-        write_atomic(path / "fixed_positions.jsonl", json.dumps(found) + "\n")
+    found = (f"{json.dumps(name)}: {json.dumps(own)}" for name, own in fixed_positions(path))
+    first = next(found, None)
+    if first is not None:
+        text = chain(["{", first], (f", {entry}" for entry in found), ["}\n"])
+        write_atomic(path / "fixed_positions.jsonl", text)

@@ -1,129 +1,67 @@
 """The ranked list of a run: passed before failed, distinct poses before repeats.
 
-Two designs of a job have the same pose if, for every two domains that follow one another in the
-request, the smaller one lies in the same place after superposing the larger: TM-score of the
-smaller domain of 0.8 or more. (The TM-score of the whole chain is carried by its largest domain.)
 Designs are taken by score; the first of each pose leads a cluster, and leaders stand before all
-others, so the top k of a list are k different answers.
+others, so the top k of a list are k different answers. Nothing of a design stays in memory but
+its name and its place: a list may be of ten thousand.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from proteinweaver.evaluation.tm import tm_after_superposing
+from proteinweaver.generation.poses import Clusters, Pose
+from proteinweaver.io.manifest import Manifest
 from proteinweaver.io.read import read_backbone
-from proteinweaver.io.run_folder import read_manifest
 
-__all__ = ["SAME_POSE", "Pose", "clusters", "pose_similarity", "ranked_rows"]
+__all__ = ["Ranking"]
 
-#: TM-score of the smaller domain from which on two poses are the same.
-SAME_POSE = 0.8
 _COLUMNS = ("name", "job", "index", "seed", "length", "passed", "score", "total_s")
 
 
-@dataclass(frozen=True)
-class Pose:
-    """Where the domains of a design lie.
-
-    Parameters
-    ----------
-    job : str
-        Only designs of one job are compared.
-    domains : tuple of ndarray, shape=(n, 3)
-        CA positions of every domain in angstrom, in the order of the request.
-    """
-
-    job: str
-    domains: tuple[NDArray[np.float64], ...]
-
-    @property
-    def kind(self) -> tuple[Any, ...]:
-        """Designs of one kind have corresponding residues."""
-        return (self.job, *(len(part) for part in self.domains))
-
-
-def pose_similarity(one: Pose, two: Pose) -> float:
-    """TM-score of the smaller of two domains after superposing the larger, least over neighbours.
-
-    Parameters
-    ----------
-    one, two : Pose
-
-    Returns
-    -------
-    float
-        1 for the same pose; 0 for designs that cannot be compared.
-    """
-    if one.kind != two.kind or len(one.domains) < 2:
-        return 0.0
-    found = []
-    for k, n in pairwise(range(len(one.domains))):
-        large, small = sorted((k, n), key=lambda d: -len(one.domains[d]))
-        x = np.concatenate((one.domains[large], one.domains[small]))
-        y = np.concatenate((two.domains[large], two.domains[small]))
-        on = np.arange(len(x)) < len(one.domains[large])
-        found.append(tm_after_superposing(x, y, on, ~on))
-    return min(found)
-
-
-def clusters(poses: Sequence[Pose], least: float = SAME_POSE) -> list[int]:
-    """Leader clustering in the order given.
-
-    Parameters
-    ----------
-    poses : sequence of Pose
-        Best first.
-    least : float
-        Similarity to a leader from which on a design belongs to it.
-
-    Returns
-    -------
-    list of int
-        Position of the leader of every design.
-    """
-    leaders: list[int] = []
-    owner = []
-    for place, pose in enumerate(poses):
-        same = (lead for lead in leaders if pose_similarity(poses[lead], pose) >= least)
-        lead = next(same, place)
-        if lead == place:
-            leaders.append(place)
-        owner.append(lead)
-    return owner
-
-
-def ranked_rows(path: Path) -> list[dict[str, Any]]:
+class Ranking:
     """Rows of ``metrics.csv``: all designs of a run folder, best first.
+
+    A row has ``rank``, ``cluster`` (rank of the design that leads its pose), then the manifest's
+    columns and metrics. Every iteration reads the manifest's lines anew.
 
     Parameters
     ----------
     path : Path
         The run folder.
-
-    Returns
-    -------
-    list of dict
-        ``rank``, ``cluster`` (rank of the design that leads its pose), then the manifest's
-        columns and metrics.
     """
-    lines = [line for line in read_manifest(path).values() if line.get("status") == "ok"]
-    lines.sort(key=lambda line: (not line["passed"], -line["score"], line["name"]))
-    owner = clusters([_pose(path, line) for line in lines])
-    order = sorted(range(len(lines)), key=lambda k: (not lines[k]["passed"], owner[k] != k, k))
-    rank = {place: number for number, place in enumerate(order, 1)}
-    return [
-        {"rank": rank[k], "cluster": rank[owner[k]], **{key: lines[k][key] for key in _COLUMNS}}
-        | {"reasons": "; ".join(lines[k].get("reasons", {}).values())}
-        | {key: value for key, value in lines[k]["metrics"].items() if key not in _COLUMNS}
-        for k in order
-    ]
+
+    def __init__(self, path: Path) -> None:
+        self._manifest = Manifest(path)
+        found = sorted(
+            (not line["passed"], -line["score"], line["name"])
+            for line in self._manifest.lines()
+            if line.get("status") == "ok"
+        )
+        clusters = Clusters()
+        lines = self._manifest.lines(name for _, _, name in found)
+        owner = [clusters.add(_pose(path, line)) for line in lines]
+        order = sorted(range(len(found)), key=lambda k: (found[k][0], owner[k] != k, k))
+        rank = {place: number for number, place in enumerate(order, 1)}
+        self._rows = [(found[k][2], rank[k], rank[owner[k]]) for k in order]
+
+    def __len__(self) -> int:
+        """Return the number of designs."""
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Yield the rows."""
+        lines = self._manifest.lines(name for name, _, _ in self._rows)
+        for (_, rank, cluster), line in zip(self._rows, lines, strict=True):
+            yield {
+                "rank": rank,
+                "cluster": cluster,
+                **{key: line[key] for key in _COLUMNS},
+                "reasons": "; ".join(line.get("reasons", {}).values()),
+                **{key: value for key, value in line["metrics"].items() if key not in _COLUMNS},
+            }
 
 
 def _pose(path: Path, line: Mapping[str, Any]) -> Pose:

@@ -8,7 +8,7 @@ the same request goes on where it stopped.
 import json
 import platform
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +25,7 @@ from proteinweaver.generation.fixed_positions import write_fixed_positions
 from proteinweaver.generation.graft import check_graft, graft
 from proteinweaver.generation.jobs import DesignPlan, Job, plan_design, resolve_jobs
 from proteinweaver.generation.model import pick_device
-from proteinweaver.generation.ranking import ranked_rows
+from proteinweaver.generation.ranking import Ranking
 from proteinweaver.generation.results import Design, design_files
 from proteinweaver.generation.weave import Kit, check_sampler, make_kit, samplers_of, weave
 from proteinweaver.io.run_folder import RunFolder, Shard
@@ -142,7 +142,9 @@ def run_designs(config: RunConfig, on_event: OnEvent | None = None) -> RunResult
     def done() -> int:
         return len(plans) - len(pending) + len(designs) + len(failed)
 
-    budget = _Budget(jobs, before.values())
+    budget = _Budget(jobs)
+    for earlier in before.values():
+        budget.count(earlier.job, earlier.passed)
     stage = lambda name: report(RunEvent(done(), len(plans), name))  # noqa: E731
     for design in weave(pending, kit, stage, budget.open):
         sound = design.backbone.is_finite
@@ -156,8 +158,10 @@ def run_designs(config: RunConfig, on_event: OnEvent | None = None) -> RunResult
         report(RunEvent(done(), len(plans), text=_line(design)))
     path = folder.path if folder else None
     if folder:
-        folder.write_table(ranked_rows(folder.path))
-        write_fixed_positions(folder.path)
+        with folder.tables() as stale:
+            if stale:
+                folder.write_table(Ranking(folder.path))
+                write_fixed_positions(folder.path)
     ranked = tuple(sorted(designs, key=lambda design: (not design.passed, -design.score)))
     return RunResult(ranked, len(plans) - len(pending), tuple(failed), path)
 
@@ -165,15 +169,13 @@ def run_designs(config: RunConfig, on_event: OnEvent | None = None) -> RunResult
 class _Budget:
     """Whether a job with a pass budget still wants designs."""
 
-    def __init__(self, jobs: Sequence[Job], before: Iterable[Mapping[str, Any]]) -> None:
+    def __init__(self, jobs: Sequence[Job]) -> None:
         self._wanted = {
             job.spec.name: job.spec.pass_budget.passed
             for job in jobs
             if isinstance(job.spec.pass_budget, PassBudget)
         }
         self._passed: dict[str, int] = {}
-        for line in before:
-            self.count(str(line.get("job")), bool(line.get("passed")))
 
     def count(self, job: str, passed: bool) -> None:
         """Take note of a finished design."""

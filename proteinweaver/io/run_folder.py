@@ -7,6 +7,7 @@
     designs/NAME.pdb     and NAME.json beside it
     domains/  traj/      parts of designs, trajectories
     metrics.csv          all designs, best first
+    .tables.json         what metrics.csv was made from
 
 Shards write ``run.i-of-n.json`` and ``manifest.i-of-n.jsonl`` into the same folder; readers take
 all. A file appears complete or not at all (written beside its place, then renamed), and a manifest
@@ -19,14 +20,20 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from proteinweaver import __version__
 from proteinweaver.errors import UserError
+from proteinweaver.io.manifest import Manifest, manifest_files
 
-__all__ = ["RunFolder", "Shard", "read_manifest", "write_atomic"]
+__all__ = ["Finished", "RunFolder", "Shard", "write_atomic"]
+
+#: What the tables were made from, and the lock of making them.
+_TABLES = ".tables.json"
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,22 @@ class Shard:
     def infix(self) -> str:
         """Part of file names: empty for a whole run, else ``".2-of-4"``."""
         return "" if self.parts == 1 else f".{self.part}-of-{self.parts}"
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What a run must know of a design that needs no more work.
+
+    Parameters
+    ----------
+    job : str
+        Name of its job.
+    passed : bool
+        Whether it met all checks.
+    """
+
+    job: str
+    passed: bool
 
 
 class RunFolder:
@@ -137,17 +160,17 @@ class RunFolder:
         write_atomic(folder.path / f"run{folder.shard.infix}.json", text)
         return folder
 
-    def finished(self) -> dict[str, dict[str, Any]]:
+    def finished(self) -> dict[str, Finished]:
         """Designs that need no more work.
 
         Returns
         -------
         dict
-            Manifest lines by design name: those whose files are all there, and failed ones.
+            By design name: those whose files are all there, and failed ones.
         """
         return {
-            name: line
-            for name, line in read_manifest(self.path).items()
+            str(line["name"]): Finished(str(line.get("job")), bool(line.get("passed")))
+            for line in Manifest(self.path).lines()
             if all((self.path / file).is_file() for file in line.get("files", []))
         }
 
@@ -170,38 +193,60 @@ class RunFolder:
             write_atomic(self.path / relative, text)
         self._append({**line, "files": list(files)})
 
-    def write_table(self, rows: Sequence[Mapping[str, Any]], name: str = "metrics.csv") -> None:
+    def write_table(self, rows: Iterable[Mapping[str, Any]], name: str = "metrics.csv") -> None:
         """Write a table with the columns of its rows, in order of first appearance.
 
         Parameters
         ----------
-        rows : sequence of mapping
-            One mapping a row; absent values stay empty.
+        rows : iterable of mapping
+            One mapping a row; absent values stay empty. Iterated over twice.
         name : str, optional
             File name.
         """
         columns = list(dict.fromkeys(key for row in rows for key in row))
-        lines = _Lines()
-        writer = csv.DictWriter(lines, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_atomic(self.path / name, "".join(lines))
+        write_atomic(self.path / name, _csv_lines(columns, rows))
+
+    @contextmanager
+    def tables(self) -> Iterator[bool]:
+        """Take turns with other shards at making the tables of the whole folder.
+
+        Whoever comes last sees every line that was appended before; where nothing was appended
+        since the tables were made there is nothing to do.
+
+        Yields
+        ------
+        bool
+            Whether the tables are to be made.
+
+        Raises
+        ------
+        UserError
+            If the disk refuses.
+        """
+        file = self.path / _TABLES
+        try:
+            with _locked(file) as handle:
+                stamps = [(f.name, f.stat()) for f in manifest_files(self.path)]
+                found = {name: [stamp.st_size, stamp.st_mtime_ns] for name, stamp in stamps}
+                state = json.dumps({"version": __version__, "manifests": found}) + "\n"
+                made = (self.path / "metrics.csv").is_file() and file.read_text() == state
+                yield not made
+                os.ftruncate(handle, 0)
+                os.write(handle, state.encode())
+        except OSError as error:
+            raise UserError(f"cannot write {file}: {error.strerror}") from None
 
     def _append(self, line: Mapping[str, Any]) -> None:
         file = self.path / f"manifest{self.shard.infix}.jsonl"
         data = (json.dumps(line) + "\n").encode()
         try:
-            handle = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX)  # until the handle is closed
+            with _locked(file) as handle:
                 size = os.fstat(handle).st_size
                 # A line torn by a crash must not swallow this one.
                 if size and os.pread(handle, 1, size - 1) != b"\n":
                     data = b"\n" + data
                 os.write(handle, data)
                 os.fsync(handle)
-            finally:
-                os.close(handle)
         except OSError as error:
             raise UserError(f"cannot write {file}: {error.strerror}") from None
 
@@ -229,51 +274,29 @@ class RunFolder:
         manifests = [self.path / f"manifest{self.shard.infix}.jsonl"]
         records = [self.path / f"run{self.shard.infix}.json"]
         if whole:
-            manifests = sorted(self.path.glob("manifest*.jsonl"))
+            manifests = manifest_files(self.path)
             records = sorted(self.path.glob("run*.json"))
-        files = [
-            file for m in manifests for line in _lines_of(m) for file in line.get("files", [])
-        ]
+        tables = ("metrics.csv", _TABLES) if whole else ()
         root = self.path.resolve()
-        for file in files:
-            target = (root / str(file)).resolve()
-            # A manifest is a text file anybody may edit: never follow it out of the folder.
-            if target.is_relative_to(root):
-                target.unlink(missing_ok=True)
-        for target in [*manifests, *records, *([self.path / "metrics.csv"] if whole else [])]:
+        for line in Manifest(self.path, manifests).lines():
+            for file in line.get("files", []):
+                target = (root / str(file)).resolve()
+                # A manifest is a text file anybody may edit: never follow it out of the folder.
+                if target.is_relative_to(root):
+                    target.unlink(missing_ok=True)
+        for target in [*manifests, *records, *(self.path / name for name in tables)]:
             target.unlink(missing_ok=True)
 
 
-def read_manifest(path: str | Path) -> dict[str, dict[str, Any]]:
-    """Read all manifests of a run folder.
-
-    Parameters
-    ----------
-    path : path-like
-        The run folder.
-
-    Returns
-    -------
-    dict
-        Lines by design name; a later line of the same design replaces an earlier one. Lines torn
-        by a crash are skipped.
-    """
-    lines = {}
-    for file in sorted(Path(path).glob("manifest*.jsonl")):
-        for line in _lines_of(file):
-            lines[str(line["name"])] = line
-    return lines
-
-
-def write_atomic(file: Path, text: str) -> None:
+def write_atomic(file: Path, text: str | Iterable[str]) -> None:
     """Write a text file completely or not at all.
 
     Parameters
     ----------
     file : Path
         Where; folders above it are created.
-    text : str
-        What.
+    text : str or iterable of str
+        What, or its pieces in order.
 
     Raises
     ------
@@ -283,7 +306,8 @@ def write_atomic(file: Path, text: str) -> None:
     partial = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
+        with partial.open("w", encoding="utf-8") as stream:
+            stream.writelines([text] if isinstance(text, str) else text)
         os.replace(partial, file)
     except OSError as error:
         partial.unlink(missing_ok=True)
@@ -293,11 +317,34 @@ def write_atomic(file: Path, text: str) -> None:
         raise
 
 
-class _Lines(list[str]):
-    """A list that csv can write to."""
+def _csv_lines(columns: list[str], rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Lines of a CSV file, header first."""
+    pending: list[str] = []
+    writer = csv.DictWriter(_Sink(pending.append), columns, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow(row)
+        yield from pending
+        pending.clear()
+    yield from pending
 
-    def write(self, text: str) -> None:
-        self.append(text)
+
+@dataclass(frozen=True)
+class _Sink:
+    """What csv can write to."""
+
+    write: Callable[[str], None]
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[int]:
+    """Open a file for appending, alone among the processes that open it so."""
+    handle = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)  # until the handle is closed
+        yield handle
+    finally:
+        os.close(handle)
 
 
 def _make_writable(path: Path) -> None:
@@ -315,18 +362,6 @@ def _make_writable(path: Path) -> None:
         raise UserError(
             f"cannot write into {path}: {error.strerror}; choose another folder with -o"
         ) from None
-
-
-def _lines_of(manifest: Path) -> Iterator[dict[str, Any]]:
-    if not manifest.is_file():
-        return
-    for text in manifest.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            line = json.loads(text)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(line, dict) and "name" in line:
-            yield line
 
 
 def _read_record(file: Path) -> dict[str, dict[str, Any]]:

@@ -9,8 +9,8 @@ import pytest
 from proteinweaver.generation import run as run_module
 from proteinweaver.generation.commands import design
 from proteinweaver.generation.config import DesignConfig, SamplerConfig
+from proteinweaver.io.manifest import read_manifest
 from proteinweaver.io.read import read_backbone
-from proteinweaver.io.run_folder import read_manifest
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from proteinweaver.generation import poses as poses_module
 from proteinweaver.generation.fixed_positions import fixed_positions, write_fixed_positions
-from proteinweaver.generation.ranking import Pose, clusters, pose_similarity, ranked_rows
+from proteinweaver.generation.poses import SAME_POSE, Clusters, Pose, pose_similarity
+from proteinweaver.generation.ranking import Ranking
 from proteinweaver.io.pdb import pdb_text
 from proteinweaver.structure.backbone import Backbone
 
@@ -37,7 +39,29 @@ def test_order_in_the_chain_does_not_matter_but_jobs_and_lengths_do():
 
 def test_clusters_are_led_by_the_first():
     poses = [pose(0.0), pose(2.0), pose(0.01, 3), pose(2.01, 4), pose(-2.0)]
-    assert clusters(poses) == [0, 1, 0, 1, 4]
+    found = Clusters()
+    assert [found.add(one) for one in poses] == [0, 1, 0, 1, 4]
+
+
+def test_no_pose_is_missed_without_superposing(monkeypatch):
+    """Against comparing every design with every leader; many kinds, jobs, repeats."""
+    monkeypatch.setattr(poses_module, "_BLOCK", 8)
+    rng = np.random.default_rng(5)
+    poses = []
+    for k in range(120):
+        angle = rng.normal(scale=0.05) + rng.integers(5)
+        one = pose(float(angle), k)
+        noise = tuple(part + 0.3 * rng.standard_normal(part.shape) for part in one.domains)
+        poses.append(Pose("job" if k % 5 else "other", noise[: 1 if k % 11 == 0 else 2]))
+    poses += [Pose("job", (p.domains[0], p.domains[1], p.domains[0] + 30)) for p in poses[1:5]]
+    found = Clusters()
+    leaders: list[int] = []
+    for k, one in enumerate(poses):
+        same = [lead for lead in leaders if pose_similarity(poses[lead], one) >= SAME_POSE]
+        truth = same[0] if same else k
+        leaders += [k] if truth == k else []
+        assert found.add(one) == truth
+    assert 10 < len(leaders) < 80
 
 
 def write(folder: Path, name: str, place: Pose, score: float, passed: bool) -> None:
@@ -74,7 +98,7 @@ def test_the_top_of_the_list_is_distinct(tmp_path, monkeypatch):
     ):
         write(tmp_path, name, place, score, passed)
     monkeypatch.setattr(ranking, "_pose", lambda path, line: coords[line["name"]])
-    rows = ranked_rows(tmp_path)
+    rows = list(Ranking(tmp_path))
     assert [row["name"] for row in rows] == ["a", "c", "b", "d"]
     assert [row["cluster"] for row in rows] == [1, 2, 1, 4]
     assert rows[-1]["reasons"] == "too large"
@@ -83,7 +107,7 @@ def test_the_top_of_the_list_is_distinct(tmp_path, monkeypatch):
 def test_fixed_positions_are_one_line_for_proteinmpnn(tmp_path):
     write(tmp_path, "a", pose(0.0), 0.9, True)
     write(tmp_path, "b", pose(1.0), 0.8, True)
-    assert fixed_positions(tmp_path)["a"] == {"A": [1, 2, 120]}
+    assert dict(fixed_positions(tmp_path))["a"] == {"A": [1, 2, 120]}
     write_fixed_positions(tmp_path)
     (line,) = (tmp_path / "fixed_positions.jsonl").read_text().splitlines()
     assert set(json.loads(line)) == {"a", "b"}

@@ -3,12 +3,14 @@
 import json
 import multiprocessing
 import os
+import time
 from pathlib import Path
 
 import pytest
 
 from proteinweaver.errors import UserError
-from proteinweaver.io.run_folder import RunFolder, Shard, read_manifest, write_atomic
+from proteinweaver.io.manifest import Manifest, read_manifest
+from proteinweaver.io.run_folder import RunFolder, Shard, write_atomic
 
 IDENTITY = {"seed": 0, "sampler": {"num_steps": 50}}
 JOBS = {"a": {"length": 100}}
@@ -165,3 +167,66 @@ def test_table_has_the_columns_of_all_rows(tmp_path):
     folder = open_folder(tmp_path)
     folder.write_table([{"name": "a", "x": 1.5}, {"name": "b", "y": "p,q"}])
     assert (tmp_path / "metrics.csv").read_text() == 'name,x,y\na,1.5,\nb,,"p,q"\n'
+
+
+def test_a_manifest_reads_the_last_line_of_a_design_in_any_order(tmp_path):
+    for part, score in ((1, 0.1), (2, 0.2), (1, 0.3)):
+        folder = open_folder(tmp_path, shard=Shard(part, 2))
+        folder.write({"name": "a", "score": score}, {})
+        folder.write({"name": f"b_{part}", "score": score}, {})
+    manifest = Manifest(tmp_path)
+    assert list(manifest.names()) == ["a", "b_1", "b_2"]
+    asked = ["b_2", "a", "b_1"]
+    assert [line["name"] for line in manifest.lines(asked)] == asked
+    assert [line["score"] for line in manifest.lines(["b_1", "a"])] == [0.3, 0.2]
+
+
+def test_tables_are_made_again_only_after_new_designs(tmp_path):
+    folder = open_folder(tmp_path)
+    made = []
+    for name in ("a_1", "", "a_2", ""):
+        if name:
+            write_design(folder, name)
+        with folder.tables() as stale:
+            made.append(stale)
+            if stale:
+                folder.write_table([{"name": name}])
+    assert made == [True, False, True, False]
+    (tmp_path / "metrics.csv").unlink()
+    with folder.tables() as stale:
+        assert stale
+
+
+def test_tables_that_fail_are_made_again(tmp_path):
+    folder = open_folder(tmp_path)
+    write_design(folder, "a_1")
+    with pytest.raises(ZeroDivisionError), folder.tables():
+        folder.write_table([{"name": "half"}])
+        raise ZeroDivisionError
+    with folder.tables() as stale:
+        assert stale
+
+
+def _make_tables(path: Path, part: int) -> None:
+    folder = RunFolder(path, Shard(part, 4))
+    write_design(folder, f"a_{part}")
+    with folder.tables() as stale:
+        if stale:
+            names = list(Manifest(path).names())
+            time.sleep(0.02 * (5 - part))
+            folder.write_table([{"name": name} for name in names])
+
+
+def test_the_last_shard_leaves_a_whole_table(tmp_path):
+    """Four shards end together, the first is the slowest to write: nobody's rows are lost."""
+    context = multiprocessing.get_context("fork")
+    for turn in range(3):
+        path = tmp_path / str(turn)
+        open_folder(path)
+        shards = [context.Process(target=_make_tables, args=(path, part)) for part in (1, 2, 3, 4)]
+        for process in shards:
+            process.start()
+        for process in shards:
+            process.join()
+        rows = (path / "metrics.csv").read_text().split()
+        assert sorted(rows) == ["a_1", "a_2", "a_3", "a_4", "name"]
