@@ -39,6 +39,15 @@ def sequence(
         str,
         typer.Option("--critic", metavar="FILE", help="Weights.", show_default="shipped"),
     ] = "",
+    model: Annotated[
+        str, typer.Option("--model", metavar="critic|protein-mpnn", help="What designs.")
+    ] = "critic",
+    weights: Annotated[
+        str,
+        typer.Option(
+            "--weights", metavar="FILE", help="Checkpoint of ProteinMPNN, as v_48_020.pt."
+        ),
+    ] = "",
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -60,6 +69,8 @@ def sequence(
         omit=omit,
         seed=seed,
         critic=critic,
+        model=model,
+        weights=weights,
         overwrite=overwrite,
     )
     result = write_sequences(

@@ -18,7 +18,7 @@ Trippe et al. 2023, ICLR (self-consistency); Zhang & Skolnick 2004, Proteins 57,
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -36,9 +36,19 @@ from proteinweaver.evaluation.superposition import rmsd
 from proteinweaver.evaluation.tm import tm_after_superposing, tm_score
 from proteinweaver.io.read import read_structure, stem_of
 
-__all__ = ["Predictions", "compare_fold", "find_predictions", "folded_source"]
+__all__ = [
+    "DESIGNABLE",
+    "Predictions",
+    "compare_fold",
+    "find_predictions",
+    "folded_source",
+    "label_of",
+]
 
 FloatArray = NDArray[np.float64]
+
+DESIGNABLE = 2.0
+"""CA-RMSD in angstrom below which a prediction counts as the design (Trippe et al. 2023)."""
 
 #: Endings that folding programs add to the name of a sequence, with the rank.
 _ENDINGS = (
@@ -53,6 +63,29 @@ _ANONYMOUS = re.compile(
 )
 
 
+def label_of(name: str, set_name: str = "") -> str:
+    """Name the sequences of a design: letters that file names and FASTA allow.
+
+    Parameters
+    ----------
+    name : str
+        Of the design.
+    set_name : str, optional
+        Of its set, where designs of several sets share the name.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> label_of("1abc-A v2", "runs/a")
+    'runs_a_1abc_A_v2'
+    """
+    whole = f"{set_name}_{name}" if set_name else name
+    return "".join(letter if letter.isalnum() else "_" for letter in whole)
+
+
 @dataclass(frozen=True)
 class Predictions:
     """Predicted structures by the name of their sequence.
@@ -65,15 +98,15 @@ class Predictions:
 
     files: Mapping[str, Path]
 
-    def of(self, design: str) -> dict[str, Path]:
-        """Predictions of a design: of sequences named like it, with or without ``_k``."""
-        name = design.lower()
-        own = re.compile(re.escape(name) + r"(?:_\d+)?$")
+    def of(self, design: str, set_name: str = "") -> dict[str, Path]:
+        """Predictions of a design of a set: of sequences named like it, with or without ``_k``."""
+        names = {design, label_of(design), label_of(design, set_name)}
+        own = re.compile("(?:" + "|".join(re.escape(n.lower()) for n in names) + r")(?:_\d+)?$")
         return {key: path for key, path in self.files.items() if own.match(key)}
 
-    def unmatched(self, designs: Sequence[str]) -> list[str]:
-        """Names of sequences that belong to none of the designs."""
-        used = {key for design in designs for key in self.of(design)}
+    def unmatched(self, designs: Iterable[tuple[str, str]]) -> list[str]:
+        """Names of sequences that belong to none of the designs, given as (name, set)."""
+        used = {key for design in designs for key in self.of(*design)}
         return sorted(set(self.files) - used)
 
 
@@ -201,7 +234,8 @@ def _best(sample: Sample, predictions: Predictions) -> dict[str, float | int | s
     best: dict[str, float | int | str] = {}
     count = 0
     problems: list[str] = []
-    for name, path in predictions.of(sample.entry.name).items():
+    closest = np.inf
+    for name, path in predictions.of(sample.entry.name, sample.entry.set).items():
         try:
             predicted = read_structure(path, allow_ca_only=True).backbone
         except UserError as error:
@@ -216,7 +250,10 @@ def _best(sample: Sample, predictions: Predictions) -> dict[str, float | int | s
             np.asarray(predicted.ca, dtype=np.float64),
             backbone.domain,
         )
+        closest = min(closest, found["sc_rmsd"])
         if not best or found["sc_tm"] > float(best["sc_tm"]):
             best = {**found, "sc_plddt": mean_confidence(path), "sc_best": name}
+    if count:
+        best["sc_designable"] = int(closest < DESIGNABLE)
     told = {"sc_problems": "; ".join(problems)} if problems else {}
     return {"sc_count": count, **best, **told}

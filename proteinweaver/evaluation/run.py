@@ -181,7 +181,7 @@ def evaluate(
     if predictions is not None:
         summary["predictions"] = {
             "designs_without": [r.entry.name for r in rows if not r.values.get("sc_count")],
-            "of_no_design": predictions.unmatched([entry.name for entry in entries]),
+            "of_no_design": predictions.unmatched((e.name, e.set) for e in entries),
         }
     write_atomic(out / "summary.json", _json(summary))
     if not any(row.is_ok for row in rows):

@@ -131,6 +131,7 @@ FOLDED_COLUMNS = (
     _c("sc_count", "count", "Predictions of sequences of this design that could be compared."),
     _c("sc_tm", "", "Highest TM-score of a prediction to the design (scTM).", "high"),
     _c("sc_rmsd", "A", "CA-RMSD of that prediction (scRMSD).", "low"),
+    _c("sc_designable", "0/1", "1 where a prediction is within 2 A CA-RMSD.", "high"),
     _c("sc_plddt", "", "Its mean pLDDT, 0 to 100.", "high"),
     _c("sc_interface_tm", "", "TM of residues between domains, superposed on them.", "high"),
     _c("sc_interface_rmsd", "A", "CA-RMSD of the same residues.", "low"),

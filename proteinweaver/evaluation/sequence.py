@@ -26,7 +26,7 @@ from proteinweaver.nets.critic import AMINO_ACIDS
 from proteinweaver.structure.backbone import Backbone
 from proteinweaver.structure.residues import NAMES1, sequence_of_indices
 
-__all__ = ["DesignedSequence", "design_sequences", "sequence_nats"]
+__all__ = ["DesignedSequence", "Draw", "design_sequences", "draw_orders", "sequence_nats"]
 
 _MIN_TEMPERATURE = 1e-3
 
@@ -50,6 +50,88 @@ class DesignedSequence:
     sequence: str
     nats: float
     designed: int
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What is asked of all sequences of a backbone, and their luck.
+
+    Parameters
+    ----------
+    native : ndarray, dtype=int64, shape=(L,)
+        Amino acids of the backbone.
+    keep : ndarray, dtype=bool, shape=(L,)
+        Residues that keep theirs; they come first in every order.
+    orders : ndarray, dtype=int64, shape=(n, L)
+        Order of decoding of every sequence.
+    luck : ndarray, dtype=float64, shape=(n, L, 20)
+        Gumbel noise: the amino acid with the highest sum of logit and noise is a sample.
+    temperature : float
+        Above 0.
+    closed : ndarray, dtype=float32, shape=(20,)
+        Minus infinity for amino acids that are left out, else 0.
+    """
+
+    native: NDArray[np.int64]
+    keep: NDArray[np.bool_]
+    orders: NDArray[np.int64]
+    luck: NDArray[np.float64]
+    temperature: float
+    closed: NDArray[np.float32]
+
+    def sequences(
+        self, amino: NDArray[np.int64], total: NDArray[np.float64]
+    ) -> list[DesignedSequence]:
+        """Wrap decoded amino acids, shape=(n, L), and their sums of nats, shape=(n,)."""
+        free = int((~self.keep).sum())
+        return [
+            DesignedSequence(
+                sequence_of_indices(row.astype(np.uint8)),
+                float(nats / free) if free else float("nan"),
+                free,
+            )
+            for row, nats in zip(amino, total, strict=True)
+        ]
+
+
+def draw_orders(
+    backbone: Backbone,
+    n: int,
+    temperature: float,
+    fixed: ArrayLike | None,
+    omit: Iterable[str],
+    seed: int,
+) -> Draw:
+    """Draw orders and luck for the sequences of a backbone.
+
+    Parameters
+    ----------
+    backbone, n, temperature, fixed, omit, seed
+        As those of `design_sequences`.
+
+    Returns
+    -------
+    Draw
+        Keyed by (seed, name of the backbone, number of the sequence).
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range, a code is unknown, or nothing is left to choose from.
+    """
+    if n < 1 or not temperature >= 0:
+        raise ValueError(f"n is {n} and temperature {temperature}; give n >= 1, temperature >= 0")
+    closed = np.zeros(AMINO_ACIDS, dtype=np.float32)
+    closed[_indices(omit)] = -np.inf
+    native = np.asarray(backbone.aatype, dtype=np.int64)
+    keep = np.zeros(len(native), dtype=bool) if fixed is None else np.asarray(fixed, dtype=bool)
+    if keep.shape != native.shape:
+        raise ValueError(f"fixed has shape {keep.shape}, not {native.shape}")
+    keep = keep & (native < AMINO_ACIDS)
+    keys = [np.random.default_rng([seed, zlib.crc32(backbone.name.encode()), k]) for k in range(n)]
+    orders = np.stack([np.lexsort((key.random(len(native)), ~keep)) for key in keys])
+    luck = np.stack([key.gumbel(size=(len(native), AMINO_ACIDS)) for key in keys])
+    return Draw(native, keep, orders, luck, max(temperature, _MIN_TEMPERATURE), closed)
 
 
 def design_sequences(
@@ -91,30 +173,8 @@ def design_sequences(
     UserError
         If an atom is missing.
     """
-    if n < 1 or not temperature >= 0:
-        raise ValueError(f"n is {n} and temperature {temperature}; give n >= 1, temperature >= 0")
-    left_out = _indices(omit)
-    critic = critic or load_critic()
-    native = np.asarray(backbone.aatype, dtype=np.int64)
-    keep = np.zeros(len(native), dtype=bool) if fixed is None else np.asarray(fixed, dtype=bool)
-    if keep.shape != native.shape:
-        raise ValueError(f"fixed has shape {keep.shape}, not {native.shape}")
-    keep = keep & (native < AMINO_ACIDS)
-    keys = [np.random.default_rng([seed, zlib.crc32(backbone.name.encode()), k]) for k in range(n)]
-    orders = np.stack([np.lexsort((key.random(len(native)), ~keep)) for key in keys])
-    luck = np.stack([key.gumbel(size=(len(native), AMINO_ACIDS)) for key in keys])
-    amino, nats = _decode(
-        critic, backbone, native, keep, orders, luck, max(temperature, _MIN_TEMPERATURE), left_out
-    )
-    free = int((~keep).sum())
-    return [
-        DesignedSequence(
-            sequence_of_indices(row.astype(np.uint8)),
-            float(total / free) if free else float("nan"),
-            free,
-        )
-        for row, total in zip(amino, nats, strict=True)
-    ]
+    draw = draw_orders(backbone, n, temperature, fixed, omit, seed)
+    return draw.sequences(*_decode(critic or load_critic(), backbone, draw))
 
 
 def _indices(codes: Iterable[str]) -> list[int]:
@@ -127,18 +187,11 @@ def _indices(codes: Iterable[str]) -> list[int]:
 
 
 def _decode(
-    critic: TrainedCritic,
-    backbone: Backbone,
-    native: NDArray[np.int64],
-    keep: NDArray[np.bool_],
-    orders: NDArray[np.int64],
-    luck: NDArray[np.float64],
-    temperature: float,
-    left_out: list[int],
+    critic: TrainedCritic, backbone: Backbone, draw: Draw
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Amino acids, shape=(n, L), and summed negative log-probabilities of the free residues."""
     net = critic.net
-    n, length = orders.shape
+    n, length = draw.orders.shape
     chains = packed([backbone], net.config.neighbours)
     sample = torch.arange(n)
     with torch.inference_mode():
@@ -147,20 +200,19 @@ def _decode(
         along = [layer.along(layer.edge_norm(trunk.edge)) for layer in layers]
         # what every residue tells its neighbours, layer by layer: replaced as it is decoded
         tells = [layer.untold(trunk.node).expand(n, length, -1).clone() for layer in layers]
-        amino = torch.from_numpy(native).expand(n, length).clone()
+        amino = torch.from_numpy(draw.native).expand(n, length).clone()
         total = torch.zeros(n, dtype=torch.float64)
-        closed = torch.zeros(AMINO_ACIDS)
-        closed[left_out] = float("-inf")
-        gumbel = torch.from_numpy(luck).float()
-        fixed = torch.from_numpy(keep)
-        for places in torch.from_numpy(orders.T.copy()):
+        closed = torch.from_numpy(draw.closed)
+        gumbel = torch.from_numpy(draw.luck).float()
+        fixed = torch.from_numpy(draw.keep)
+        for places in torch.from_numpy(draw.orders.T.copy()):
             states = [trunk.node[places]]
             near, neighbour = chains.near[places], chains.neighbour[places]
             for layer, edge, told in zip(layers, along, tells, strict=True):
                 heard = told[sample[:, None], neighbour]
                 states.append(layer.update(states[-1], edge[places], heard, near))
             logits = net.sequence_out(states[-1])
-            drawn = (logits / temperature + closed + gumbel[sample, places]).argmax(-1)
+            drawn = (logits / draw.temperature + closed + gumbel[sample, places]).argmax(-1)
             chosen = torch.where(fixed[places], amino[sample, places], drawn)
             nats = -torch.log_softmax(logits, -1)[sample, chosen].double()
             total += torch.where(fixed[places], torch.zeros_like(nats), nats)

@@ -19,17 +19,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from proteinweaver.errors import UserError
+from proteinweaver.errors import UserError, nearest
 from proteinweaver.evaluation.critic import load_critic
+from proteinweaver.evaluation.folded import label_of
+from proteinweaver.evaluation.protein_mpnn import design_with_protein_mpnn, load_protein_mpnn
 from proteinweaver.evaluation.samples import Entry, find_entries
-from proteinweaver.evaluation.sequence import design_sequences
+from proteinweaver.evaluation.sequence import DesignedSequence, design_sequences
 from proteinweaver.io.read import read_structure
 from proteinweaver.io.run_folder import write_atomic
 from proteinweaver.io.select import select_residues
 from proteinweaver.structure.backbone import Backbone
 from proteinweaver.structure.residues import NAMES1, index_of_name3
 
-__all__ = ["SequenceRequest", "SequenceResult", "write_sequences"]
+__all__ = ["MODELS", "SequenceRequest", "SequenceResult", "write_sequences"]
+
+MODELS = ("critic", "protein-mpnn")
+"""What designs: the shipped critic, or a checkpoint of ProteinMPNN."""
 
 _HEAD = (
     "name",
@@ -67,6 +72,10 @@ class SequenceRequest:
     seed : int
     critic : str
         Weights; empty for the shipped ones.
+    model : str
+        One of `MODELS`.
+    weights : str
+        Checkpoint of ProteinMPNN.
     overwrite : bool
         Replace what is in the folder.
     """
@@ -80,6 +89,8 @@ class SequenceRequest:
     omit: str = ""
     seed: int = 0
     critic: str = ""
+    model: str = MODELS[0]
+    weights: str = ""
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -95,6 +106,20 @@ class SequenceRequest:
             raise UserError(f"--omit: {''.join(wrong)} is none of {NAMES1[:20]}")
         if set(self.omit.upper()) >= set(NAMES1[:20]):
             raise UserError("--omit leaves no amino acid to design with")
+        if self.model not in MODELS:
+            raise UserError(f"--model {self.model}: {nearest(self.model, MODELS)}")
+        if self.model == "protein-mpnn" and not self.weights:
+            raise UserError(
+                "--model protein-mpnn needs --weights FILE: a checkpoint such as"
+                " vanilla_model_weights/v_48_020.pt of github.com/dauparas/ProteinMPNN"
+            )
+        if self.model == "protein-mpnn" and self.critic:
+            raise UserError("--critic does not go with --model protein-mpnn; leave one out")
+        if self.model == "critic" and self.weights:
+            raise UserError(
+                "--weights holds ProteinMPNN's checkpoint; add --model protein-mpnn, or give the"
+                " critic's weights by --critic"
+            )
 
 
 @dataclass(frozen=True)
@@ -139,26 +164,17 @@ def write_sequences(
     if fasta.exists() and not request.overwrite:
         raise UserError(f"{fasta} exists; choose another -o or give --overwrite")
     entries, _ = find_entries(request.paths)
-    critic = load_critic(request.critic or None)
+    designer = _designer(request)
     names = [entry.name for entry in entries]
     records: list[str] = []
     rows: list[dict[str, object]] = []
     failed: dict[str, str] = {}
     done = 0
     for entry in entries:
-        unique = entry.name if names.count(entry.name) == 1 else f"{entry.set}_{entry.name}"
-        label = "".join(letter if letter.isalnum() else "_" for letter in unique)
+        label = label_of(entry.name, "" if names.count(entry.name) == 1 else entry.set)
         try:
-            backbone, keep = _read(entry, request)
-            found = design_sequences(
-                backbone.replace(name=label),
-                request.n,
-                temperature=request.temperature,
-                fixed=keep,
-                omit=request.omit.upper(),
-                seed=request.seed,
-                critic=critic,
-            )
+            backbone, keep = _read(entry, request, designer.ca_only)
+            found = designer.design(backbone.replace(name=label), keep)
         except UserError as error:
             failed[str(entry.file)] = str(error)
             continue
@@ -191,9 +207,49 @@ def write_sequences(
     return SequenceResult(fasta, done, len(rows), failed)
 
 
-def _read(entry: Entry, request: SequenceRequest) -> tuple[Backbone, NDArray[np.bool_]]:
+@dataclass(frozen=True)
+class _Designer:
+    """The loaded model: how it designs, and whether CA atoms are enough for it."""
+
+    design: Callable[[Backbone, NDArray[np.bool_]], list[DesignedSequence]]
+    ca_only: bool = False
+
+
+def _designer(request: SequenceRequest) -> _Designer:
+    omit = request.omit.upper()
+    if request.model == "protein-mpnn":
+        model = load_protein_mpnn(request.weights)
+        return _Designer(
+            lambda backbone, keep: design_with_protein_mpnn(
+                backbone,
+                model,
+                request.n,
+                temperature=request.temperature,
+                fixed=keep,
+                omit=omit,
+                seed=request.seed,
+            ),
+            model.net.ca_only,
+        )
+    critic = load_critic(request.critic or None)
+    return _Designer(
+        lambda backbone, keep: design_sequences(
+            backbone,
+            request.n,
+            temperature=request.temperature,
+            fixed=keep,
+            omit=omit,
+            seed=request.seed,
+            critic=critic,
+        )
+    )
+
+
+def _read(
+    entry: Entry, request: SequenceRequest, ca_only: bool
+) -> tuple[Backbone, NDArray[np.bool_]]:
     """Read a backbone with the names of its given residues, and which residues keep theirs."""
-    backbone = read_structure(entry.file).backbone
+    backbone = read_structure(entry.file, allow_ca_only=ca_only).backbone
     keep = np.zeros(len(backbone), dtype=np.bool_)
     if not request.redesign and entry.side is not None:
         backbone, keep = _given(backbone, entry.side)

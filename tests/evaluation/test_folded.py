@@ -57,7 +57,7 @@ def test_layouts_of_folding_programs(layout, helix, coil, tmp_path):
     assert list(own) == ["design_a" if layout == "unnumbered" else "design_a_1"]
     assert "seed-1" not in str(*own.values()) and "002" not in str(*own.values())
     assert found.of("Design") == {} and found.of("Design_A_1_x") == {}
-    assert found.unmatched(["Other"]) == sorted(own)
+    assert found.unmatched([("Other", "")]) == sorted(own)
     assert mean_confidence(next(iter(own.values()))) == pytest.approx(80)
 
 
