@@ -21,7 +21,8 @@ from pathlib import Path
 
 from proteinweaver.errors import UserError
 from proteinweaver.generation.commands import assemble
-from proteinweaver.generation.config import AssembleConfig, SamplerConfig
+from proteinweaver.generation.config import AssembleConfig
+from proteinweaver.generation.settings import SamplerConfig
 from proteinweaver.io.installation import weights_folder
 from proteinweaver.preference.prefs import DEFAULT_REWARDS, PrefsRequest, make_pairs
 from proteinweaver.preference.surrogate import SurrogateConfig

@@ -31,8 +31,8 @@ from proteinweaver.evaluation.sets import load_set
 from proteinweaver.evaluation.table import Summary, render, summarise, to_json
 from proteinweaver.evaluation.tasks import MIN_LINKER, NativeTask, native_tasks
 from proteinweaver.generation.assembly_stage import AssemblyRequest, Inside, assemble_domains
-from proteinweaver.generation.config import assembler_sampler
 from proteinweaver.generation.model import load_model
+from proteinweaver.generation.settings import assembler_sampler
 from proteinweaver.generation.weave import check_sampler
 from proteinweaver.io.spec import Mode
 from samplers.noise import NoiseKey

@@ -22,8 +22,8 @@ import torch
 from proteinweaver.evaluation.intervals import share_interval
 from proteinweaver.generation.commands import assemble
 from proteinweaver.generation.config import AssembleConfig
+from proteinweaver.generation.plans import plan_run
 from proteinweaver.generation.results import Design
-from proteinweaver.generation.run import plan_run
 from proteinweaver.generation.wishes import measure_wishes, resolve_wishes
 
 REPO = Path(__file__).resolve().parents[1]

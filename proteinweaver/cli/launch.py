@@ -7,17 +7,17 @@ import typer
 from proteinweaver.errors import UserError
 
 if TYPE_CHECKING:
-    from proteinweaver.generation.config import RunConfig
+    from proteinweaver.generation.config import DiversifyConfig, RequestConfig
 
 __all__ = ["launch"]
 
 
-def launch(config: "RunConfig", *, dry_run: bool, quiet: bool) -> None:
+def launch(config: "RequestConfig | DiversifyConfig", *, dry_run: bool, quiet: bool) -> None:
     """Weave the designs of a request, or print their plans.
 
     Parameters
     ----------
-    config : RunConfig
+    config : RequestConfig or DiversifyConfig
         The request.
     dry_run : bool
         Print the plans; load no model, write nothing.
@@ -33,21 +33,21 @@ def launch(config: "RunConfig", *, dry_run: bool, quiet: bool) -> None:
     """
     if not config.out and not dry_run:
         raise UserError("no folder to write into; give -o DIR (or --dry-run to see the plan)")
-    from proteinweaver.cli.progress import Reporter
-    from proteinweaver.generation.run import plan_run, run_designs
-
     if dry_run:
         from proteinweaver.generation.check import plan_line
+        from proteinweaver.generation.plans import plan_run
 
         for plan in plan_run(config):
             typer.echo(plan_line(plan))
         return
+    from proteinweaver.cli.progress import Reporter
+    from proteinweaver.generation.run import run_designs
+
     with Reporter(quiet) as reporter:
-        result = run_designs(config, reporter)
-    passed = sum(design.passed for design in result.designs)
+        result = run_designs(config, reporter, keep=False)
     earlier = f", {result.finished} finished before" if result.finished else ""
     typer.echo(
-        f"{len(result.designs)} designs woven{earlier}, {passed} pass all checks;"
+        f"{result.woven} designs woven{earlier}, {result.passed} pass all checks;"
         f" {result.out}/designs, ranked in {result.out}/metrics.csv"
         " (generated residues are GLY: backbones without a sequence)"
     )

@@ -9,9 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from proteinweaver.errors import UserError
-from proteinweaver.generation.config import RunConfig, SamplerConfig
-
-_RUN, _SAMPLER = RunConfig(), SamplerConfig()
+from proteinweaver.generation.settings import RunConfig, SamplerConfig
 
 Words = Annotated[
     list[str] | None,
@@ -25,7 +23,7 @@ Name = Annotated[
     str | None, typer.Option("--name", help="Job name in file names; default: from the request.")
 ]
 Seed = Annotated[
-    int | None, typer.Option("--seed", help="Key of all noise.", show_default=str(_RUN.seed))
+    int | None, typer.Option("--seed", help="Key of all noise.", show_default=str(RunConfig.seed))
 ]
 BatchSize = Annotated[
     str | None,
@@ -34,19 +32,21 @@ BatchSize = Annotated[
     ),
 ]
 Device = Annotated[
-    str | None, typer.Option("--device", help="auto, cpu, cuda, cuda:1.", show_default=_RUN.device)
+    str | None,
+    typer.Option("--device", help="auto, cpu, cuda, cuda:1.", show_default=RunConfig.device),
 ]
 Weights = Annotated[
     str | None,
     typer.Option("--weights", metavar="DIR", help="Folder of weights.", show_default="shipped"),
 ]
 NumSteps = Annotated[
-    int | None, typer.Option("--num-steps", help="Steps.", show_default=str(_SAMPLER.num_steps))
+    int | None,
+    typer.Option("--num-steps", help="Steps.", show_default=str(SamplerConfig.num_steps)),
 ]
 Sampler = Annotated[
-    str | None, typer.Option("--sampler", help="Stepper.", show_default=_SAMPLER.sampler)
+    str | None, typer.Option("--sampler", help="Stepper.", show_default=SamplerConfig.sampler)
 ]
-Grid = Annotated[str | None, typer.Option("--grid", help="Grid.", show_default=_SAMPLER.grid)]
+Grid = Annotated[str | None, typer.Option("--grid", help="Grid.", show_default=SamplerConfig.grid)]
 Churn = Annotated[
     float | None,
     typer.Option("--churn", help="0: ODE; 1: SDE (stochastic samplers)."),

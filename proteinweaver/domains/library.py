@@ -15,6 +15,9 @@ from proteinweaver.structure.backbone import Backbone
 
 __all__ = ["DomainLibrary"]
 
+#: Domains held in memory; the one read first goes first.
+_KEPT = 256
+
 
 class DomainLibrary:
     """The structure files of one folder and its subfolders, one domain each.
@@ -80,6 +83,8 @@ class DomainLibrary:
             if length < self.shortest or (self.longest is not None and length > self.longest):
                 bound = f"{self.shortest}-{'' if self.longest is None else self.longest}"
                 raise UserError(f"{path}: {length} residues, outside {bound}; widen the range")
+            if len(self._read) == _KEPT:
+                del self._read[next(iter(self._read))]
             self._read[path] = backbone
         return self._read[path]
 

@@ -1,12 +1,13 @@
 """Looking at a request or a structure without doing anything."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
 from proteinweaver.generation.config import DesignConfig
 from proteinweaver.generation.jobs import DesignPlan
-from proteinweaver.generation.run import plan_run
+from proteinweaver.generation.plans import plan_run
 from proteinweaver.io.read import read_structure
 from proteinweaver.io.select import select_residues, split_spec
 
@@ -43,16 +44,21 @@ def check_spec(path: str | Path) -> list[str]:
         For the first thing that is wrong.
     """
     plans = plan_run(DesignConfig(spec=str(path)))
+    counted: dict[str, Counter[int]] = {}
+    first: dict[str, DesignPlan] = {}
+    for plan in plans:
+        name = plan.job.spec.name
+        counted.setdefault(name, Counter())[plan.length] += 1
+        first.setdefault(name, plan)
     lines = []
-    for job in dict.fromkeys(plan.job.spec.name for plan in plans):
-        own = [plan for plan in plans if plan.job.spec.name == job]
-        lengths = sorted({plan.length for plan in own})
-        span = f"{lengths[0]}" if len(lengths) == 1 else f"{lengths[0]}-{lengths[-1]}"
-        wishes = own[0].job.spec
+    for job, lengths in counted.items():
+        low, high, plan = min(lengths), max(lengths), first[job]
+        span = f"{low}" if low == high else f"{low}-{high}"
+        wishes = plan.job.spec
         asked = len(wishes.contacts) + len(wishes.apart) + bool(wishes.keep_pose)
-        asked += bool(wishes.context) + any(letter != "?" for letter in own[0].ss)
-        lines.append(f"job '{job}': {len(own)} designs of {span} residues, {asked} wishes")
-        lines.append(f"  {plan_line(own[0])}")
+        asked += bool(wishes.context) + any(letter != "?" for letter in plan.ss)
+        lines.append(f"job '{job}': {lengths.total()} designs of {span} residues, {asked} wishes")
+        lines.append(f"  {plan_line(plan)}")
     return lines
 
 

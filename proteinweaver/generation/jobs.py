@@ -17,7 +17,7 @@ from proteinweaver.domains.blueprint import parse_blueprint
 from proteinweaver.domains.library import DomainLibrary
 from proteinweaver.domains.plan import DEFAULT_LINKER, split_length
 from proteinweaver.errors import UserError
-from proteinweaver.generation.config import DiversifyConfig, RunConfig
+from proteinweaver.generation.config import DiversifyConfig, RequestConfig
 from proteinweaver.generation.varied import varied_request
 from proteinweaver.io.read import read_backbone
 from proteinweaver.io.select import split_spec
@@ -132,6 +132,10 @@ class Job:
             request["context"] = _digest(split_spec(self.spec.context).path)
         return {**request, "seed": self.seed, "domains": _without_paths(self.spec), "files": files}
 
+    def design_name(self, index: int) -> str:
+        """Name of a design, the same in any run."""
+        return f"{self.spec.name}_s{self.seed}_{index:04d}"
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -181,7 +185,7 @@ class DesignPlan:
     @property
     def name(self) -> str:
         """Name of the design, the same in any run."""
-        return f"{self.job.spec.name}_s{self.job.seed}_{self.index:04d}"
+        return self.job.design_name(self.index)
 
     @property
     def length(self) -> int:
@@ -194,12 +198,12 @@ class DesignPlan:
         return tuple(segment for segment in self.segments if segment.source >= 0)
 
 
-def resolve_jobs(config: RunConfig) -> tuple[Job, ...]:
+def resolve_jobs(config: RequestConfig | DiversifyConfig) -> tuple[Job, ...]:
     """Read the structure files of a request and check that every design can be planned.
 
     Parameters
     ----------
-    config : RunConfig
+    config : RequestConfig or DiversifyConfig
         A command's config.
 
     Returns

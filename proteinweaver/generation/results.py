@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proteinweaver import __version__
-from proteinweaver.generation.config import RunConfig
 from proteinweaver.generation.jobs import DesignPlan
+from proteinweaver.generation.settings import RunConfig
 from proteinweaver.io.layout import residue_map
 from proteinweaver.io.mmcif import cif_text
 from proteinweaver.io.pdb import pdb_text

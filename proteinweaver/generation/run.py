@@ -2,7 +2,8 @@
 
 Everything a request may be refused for is looked at before anything is written. Every finished
 design is written at once, so a killed run loses at most the batch in flight, and the next run of
-the same request goes on where it stopped.
+the same request goes on where it stopped. Plans are drawn when their turn comes and designs may be
+let go when they are written, so that a run of ten thousand needs no more memory than one of ten.
 """
 
 import json
@@ -18,13 +19,11 @@ import numpy as np
 import torch
 
 from proteinweaver import __version__
-from proteinweaver.errors import UserError
-from proteinweaver.generation.config import RunConfig
-from proteinweaver.generation.feasibility import check_plan
+from proteinweaver.generation.config import DiversifyConfig, RequestConfig
 from proteinweaver.generation.fixed_positions import write_fixed_positions
-from proteinweaver.generation.graft import check_graft, graft
-from proteinweaver.generation.jobs import DesignPlan, Job, plan_design, resolve_jobs
+from proteinweaver.generation.jobs import DesignPlan, Job
 from proteinweaver.generation.model import pick_device
+from proteinweaver.generation.plans import plan_run
 from proteinweaver.generation.ranking import Ranking
 from proteinweaver.generation.results import Design, design_files
 from proteinweaver.generation.weave import Kit, check_sampler, make_kit, samplers_of, weave
@@ -32,10 +31,7 @@ from proteinweaver.io.run_folder import RunFolder, Shard
 from proteinweaver.io.typed import plain
 from proteinweaver.io.wishes import PassBudget
 
-__all__ = ["OnEvent", "RunEvent", "RunResult", "plan_run", "run_designs"]
-
-#: Residues of one chain that the PDB format can number.
-_PDB_RESIDUES = 9999
+__all__ = ["OnEvent", "RunEvent", "RunResult", "run_designs"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +64,9 @@ class RunResult:
     Parameters
     ----------
     designs : tuple of Design
-        Designs woven now, best first.
+        Designs woven now, best first; none if they were not to be kept.
+    woven, passed : int
+        How many designs were woven now, and how many of them meet all checks.
     finished : int
         Designs of this request that the folder held before.
     failed : tuple of str
@@ -78,40 +76,26 @@ class RunResult:
     """
 
     designs: tuple[Design, ...]
+    woven: int
+    passed: int
     finished: int
     failed: tuple[str, ...]
     out: Path | None
 
 
-def plan_run(config: RunConfig) -> tuple[DesignPlan, ...]:
-    """Plan the designs of a request (of its shard), in order.
-
-    Parameters
-    ----------
-    config : RunConfig
-        A command's config.
-
-    Returns
-    -------
-    tuple of DesignPlan
-
-    Raises
-    ------
-    UserError
-        If the request cannot be met.
-    """
-    return _plans(resolve_jobs(config), config)
-
-
-def run_designs(config: RunConfig, on_event: OnEvent | None = None) -> RunResult:
+def run_designs(
+    config: RequestConfig | DiversifyConfig, on_event: OnEvent | None = None, *, keep: bool = True
+) -> RunResult:
     """Weave the designs of a request, and write them if the config names a folder.
 
     Parameters
     ----------
-    config : RunConfig
+    config : RequestConfig or DiversifyConfig
         A command's config.
     on_event : callable, optional
         Receives a :class:`RunEvent` whenever something happened.
+    keep : bool, optional
+        Hold the designs in memory and return them; else only the run folder has them.
 
     Returns
     -------
@@ -123,47 +107,48 @@ def run_designs(config: RunConfig, on_event: OnEvent | None = None) -> RunResult
         If anything of the request cannot be met; then nothing has been written.
     """
     report = on_event or (lambda event: None)
-    jobs = resolve_jobs(config)
-    plans = _plans(jobs, config)
+    plans = plan_run(config)
     for sampler in samplers_of(config).values():
         check_sampler(sampler)
     if config.threads:
         torch.set_num_threads(config.threads)
-    kit = make_kit(config, plans)
-    folder = _open_folder(config, jobs, kit)
+    kit = make_kit(config, plans.jobs)
+    folder = _open_folder(config, plans.jobs, kit)
     before = folder.finished() if folder else {}
-    pending = [plan for plan in plans if plan.name not in before]
-    if len(pending) < len(plans):
-        count = len(plans) - len(pending)
-        report(RunEvent(count, len(plans), text=f"{count} of {len(plans)} designs are finished"))
-    designs: list[Design] = []
-    failed: list[str] = []
-
-    def done() -> int:
-        return len(plans) - len(pending) + len(designs) + len(failed)
-
-    budget = _Budget(jobs)
+    pending = plans.without(before)
+    finished = len(plans) - len(pending)
+    if finished:
+        text = f"{finished} of {len(plans)} designs are finished"
+        report(RunEvent(finished, len(plans), text=text))
+    budget = _Budget(plans.jobs)
     for earlier in before.values():
         budget.count(earlier.job, earlier.passed)
-    stage = lambda name: report(RunEvent(done(), len(plans), name))  # noqa: E731
+    designs: list[Design] = []
+    failed: list[str] = []
+    woven = passed = 0
+
+    def stage(name: str) -> None:
+        report(RunEvent(finished + woven + len(failed), len(plans), name))
+
     for design in weave(pending, kit, stage, budget.open):
         sound = design.backbone.is_finite
         if folder:
             _write(folder, design, kit) if sound else folder.write(_failed_line(design), {})
         budget.count(design.plan.job.spec.name, sound and design.passed)
         if sound:
-            designs.append(design)
+            woven, passed = woven + 1, passed + design.passed
+            designs += [design] if keep else []
         else:
             failed.append(design.name)
-        report(RunEvent(done(), len(plans), text=_line(design)))
-    path = folder.path if folder else None
+        report(RunEvent(finished + woven + len(failed), len(plans), text=_line(design)))
     if folder:
         with folder.tables() as stale:
             if stale:
                 folder.write_table(Ranking(folder.path))
                 write_fixed_positions(folder.path)
     ranked = tuple(sorted(designs, key=lambda design: (not design.passed, -design.score)))
-    return RunResult(ranked, len(plans) - len(pending), tuple(failed), path)
+    path = folder.path if folder else None
+    return RunResult(ranked, woven, passed, finished, tuple(failed), path)
 
 
 class _Budget:
@@ -187,27 +172,9 @@ class _Budget:
         return name not in self._wanted or self._passed.get(name, 0) < self._wanted[name]
 
 
-def _plans(jobs: Sequence[Job], config: RunConfig) -> tuple[DesignPlan, ...]:
-    for job in jobs if config.graft else ():
-        check_graft(job)
-    shard = Shard.parse(config.shard)
-    plans = tuple(
-        plan_design(job, index)
-        for job in jobs
-        for index in range(job.spec.tries)
-        if shard.owns(index)
-    )
-    for plan in plans:
-        check_plan(plan)
-        if config.format == "pdb" and plan.length > _PDB_RESIDUES:
-            raise UserError(
-                f"{plan.name}: {plan.length} residues, a PDB file holds {_PDB_RESIDUES};"
-                " use --format cif"
-            )
-    return plans
-
-
-def _open_folder(config: RunConfig, jobs: Sequence[Job], kit: Kit) -> RunFolder | None:
+def _open_folder(
+    config: RequestConfig | DiversifyConfig, jobs: Sequence[Job], kit: Kit
+) -> RunFolder | None:
     if not config.out:
         return None
     free = {"out", "n", "batch_size", "device", "threads", "weights", "shard", "overwrite"}
@@ -240,6 +207,8 @@ def _write(folder: RunFolder, design: Design, kit: Kit) -> None:
     files = design_files(design, kit.config, kit.settings)
     metrics = dict(design.metrics)
     if kit.config.graft:
+        from proteinweaver.generation.graft import graft
+
         whole = graft(design)
         metrics["side_chain_clashes"] = whole.clashes
         about = {"clashes": whole.clashes, "worst": whole.worst, "ligands": whole.ligands}

@@ -17,13 +17,13 @@ from proteinweaver.generation.assembly_stage import AssemblyRequest, Inside, ass
 from proteinweaver.generation.batching import groups
 from proteinweaver.generation.checks import assess
 from proteinweaver.generation.condition import SHORTEST_ELEMENT
-from proteinweaver.generation.config import RunConfig, SamplerConfig
 from proteinweaver.generation.domain_stage import DomainRequest, DomainSample, sample_domains
-from proteinweaver.generation.jobs import DesignPlan, Segment, Source
+from proteinweaver.generation.jobs import DesignPlan, Job, Segment, Source
 from proteinweaver.generation.model import LoadedModel, load_model, pick_device
 from proteinweaver.generation.quality import judge
 from proteinweaver.generation.results import Design, Part
 from proteinweaver.generation.sampling import Sampling
+from proteinweaver.generation.settings import RunConfig, SamplerConfig
 from proteinweaver.generation.wishes import resolve_wishes
 from proteinweaver.io.typed import plain
 from proteinweaver.structure.backbone import Backbone
@@ -101,14 +101,14 @@ def samplers_of(config: RunConfig) -> dict[str, SamplerConfig]:
     return {name: getattr(config, name) for name in names if hasattr(config, name)}
 
 
-def make_kit(config: RunConfig, plans: Sequence[DesignPlan]) -> Kit:
-    """Load the models that some plan needs.
+def make_kit(config: RunConfig, jobs: Sequence[Job]) -> Kit:
+    """Load the models that some job needs.
 
     Parameters
     ----------
     config : RunConfig
         Of the command.
-    plans : sequence of DesignPlan
+    jobs : sequence of Job
         What is to be woven.
 
     Returns
@@ -121,9 +121,8 @@ def make_kit(config: RunConfig, plans: Sequence[DesignPlan]) -> Kit:
         If a device or weights cannot be used.
     """
     device = pick_device(config.device)
-    sources = [plan.sources[s.source] for plan in plans for s in plan.domains]
-    needs_domain = any(source.generated for source in sources)
-    needs_assembler = any(_needs_assembly(plan) for plan in plans)
+    needs_domain = any(source.generated for job in jobs for source in job.sources)
+    needs_assembler = any(_needs_assembly(job) for job in jobs)
     weights = config.weights or None
     domain = load_model("domain", weights, device) if needs_domain else None
     assembler = load_model("assembler", weights, device) if needs_assembler else None
@@ -143,7 +142,7 @@ def weave(
     Parameters
     ----------
     plans : sequence of DesignPlan
-        What to weave.
+        What to weave. On a CPU each is taken when its turn comes, and then let go.
     kit : Kit
         With the models the plans need.
     on_stage : callable
@@ -157,14 +156,16 @@ def weave(
         As batches finish. A failed one has coordinates that are no numbers.
     """
     device = next(m.device for m in (kit.domain, kit.assembler) if m) if plans else "cpu"
-    for chunk in groups([plan.length for plan in plans], kit.config.batch_size, device):
-        chosen = [plans[k] for k in chunk if wanted(plans[k])]
+    alone = device == "cpu"  # then lengths do not matter
+    lengths = [0] * len(plans) if alone else [plan.length for plan in plans]
+    for chunk in groups(lengths, kit.config.batch_size, device):
+        chosen = [plan for plan in map(plans.__getitem__, chunk) if wanted(plan)]
         if not chosen:
             continue
         if any(part.generated for plan in chosen for part in plan.sources):
             on_stage("domains")
         parts, timing, calls = _domains(chosen, kit)
-        if any(_needs_assembly(plan) for plan in chosen):
+        if any(_needs_assembly(plan.job) for plan in chosen):
             on_stage("assembly")
         yield from _assembled(chosen, parts, timing, calls, kit)
 
@@ -235,7 +236,7 @@ def _assembled(
     kit: Kit,
 ) -> Iterator[Design]:
     """Yield the designs of a chunk: assembled, or for single domains as they are."""
-    many = [p for p, plan in enumerate(plans) if _needs_assembly(plan)]
+    many = [p for p, plan in enumerate(plans) if _needs_assembly(plan.job)]
     sound = [p for p in many if all(np.isfinite(part.coord).all() for part in parts[p])]
     requests = [_request(plans[p], parts[p]) for p in sound]
     chains = {}
@@ -289,8 +290,8 @@ def _assembled(
         )
 
 
-def _needs_assembly(plan: DesignPlan) -> bool:
-    return len(plan.segments) > 1 or plan.job.start is not None
+def _needs_assembly(job: Job) -> bool:
+    return len(job.sources) > 1 or job.start is not None
 
 
 def _request(plan: DesignPlan, parts: Sequence[DomainSample]) -> AssemblyRequest:

@@ -8,15 +8,9 @@ import yaml
 
 from proteinweaver.cli.config import compose, config_dir
 from proteinweaver.errors import UserError
-from proteinweaver.generation.config import (
-    AssembleConfig,
-    DesignConfig,
-    GenerateConfig,
-    SamplerConfig,
-    assembler_sampler,
-    domain_sampler,
-)
+from proteinweaver.generation.config import AssembleConfig, DesignConfig, GenerateConfig
 from proteinweaver.generation.sampling import Sampling
+from proteinweaver.generation.settings import SamplerConfig, assembler_sampler, domain_sampler
 
 
 def test_without_words_the_defaults_of_the_dataclass_hold():

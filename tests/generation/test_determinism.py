@@ -8,7 +8,8 @@ import pytest
 
 from proteinweaver.generation import run as run_module
 from proteinweaver.generation.commands import design
-from proteinweaver.generation.config import DesignConfig, SamplerConfig
+from proteinweaver.generation.config import DesignConfig
+from proteinweaver.generation.settings import SamplerConfig
 from proteinweaver.io.manifest import read_manifest
 from proteinweaver.io.read import read_backbone
 

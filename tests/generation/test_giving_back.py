@@ -9,8 +9,9 @@ import pytest
 
 from proteinweaver.errors import UserError
 from proteinweaver.generation.commands import assemble, diversify
-from proteinweaver.generation.config import AssembleConfig, SamplerConfig
-from proteinweaver.generation.run import plan_run
+from proteinweaver.generation.config import AssembleConfig
+from proteinweaver.generation.plans import plan_run
+from proteinweaver.generation.settings import SamplerConfig
 from proteinweaver.generation.split import split, write_domains
 
 pytestmark = pytest.mark.realdata

@@ -10,7 +10,8 @@ import pytest
 
 from proteinweaver.evaluation.superposition import rmsd
 from proteinweaver.generation.commands import assemble, generate
-from proteinweaver.generation.config import AssembleConfig, SamplerConfig
+from proteinweaver.generation.config import AssembleConfig
+from proteinweaver.generation.settings import SamplerConfig
 from proteinweaver.io.read import read_backbone
 from proteinweaver.structure.backbone import Backbone
 

@@ -13,7 +13,8 @@ from proteinweaver.cli.main import run as command
 from proteinweaver.errors import UserError
 from proteinweaver.evaluation.tm import tm_score
 from proteinweaver.generation.commands import assemble
-from proteinweaver.generation.config import AssembleConfig, SamplerConfig
+from proteinweaver.generation.config import AssembleConfig
+from proteinweaver.generation.settings import SamplerConfig
 from proteinweaver.io.pdb import pdb_text
 from proteinweaver.io.read import read_backbone
 from proteinweaver.preference.candidates import Candidate, find_candidates

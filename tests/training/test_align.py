@@ -10,8 +10,9 @@ import torch
 from proteinweaver.cli.config import compose
 from proteinweaver.errors import UserError
 from proteinweaver.generation.commands import assemble
-from proteinweaver.generation.config import AssembleConfig, SamplerConfig
+from proteinweaver.generation.config import AssembleConfig
 from proteinweaver.generation.model import load_model
+from proteinweaver.generation.settings import SamplerConfig
 from proteinweaver.io.pdb import pdb_text
 from proteinweaver.io.weights import read_weights
 from proteinweaver.preference.comparisons import PairSettings

@@ -1,0 +1,135 @@
+"""Typed settings that the generating commands share: where a run goes, how a stage samples.
+
+A default lives here and nowhere else. What the commands ask for is in
+`proteinweaver.generation.config`. This module imports nothing heavy.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from proteinweaver.errors import UserError
+from proteinweaver.io.run_folder import Shard
+
+__all__ = ["RunConfig", "SamplerConfig", "assembler_sampler", "domain_sampler"]
+
+
+@dataclass(frozen=True)
+class SamplerConfig:
+    """How one stage solves the reverse process.
+
+    Parameters
+    ----------
+    num_steps : int
+        Steps of the grid; multi-stage steppers call the network more than once a step.
+    sampler : str
+        A stepper of `samplers.steppers`.
+    grid : str
+        A grid of `samplers.grids`: where the time points go.
+    churn : float, optional
+        0 the probability-flow ODE, 1 the reverse SDE; deterministic steppers refuse it.
+    noise_scale : float, optional
+        Scale of the fresh noise of stochastic steppers; deterministic ones refuse it.
+    step_scale : float
+        Low-temperature factor on the score; 1 is the trained law.
+    self_conditioning : bool
+        Feed the previous step's estimate back to the network.
+    repulsion : float
+        Strength with which overlapping pieces are moved apart on the way.
+    """
+
+    num_steps: int = 40
+    sampler: str = "ddim"
+    grid: str = "uniform"
+    churn: float | None = None
+    noise_scale: float | None = None
+    step_scale: float = 1.0
+    self_conditioning: bool = True
+    repulsion: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse values no sampler can use."""
+        if self.num_steps < 1:
+            raise UserError(f"num_steps is {self.num_steps}; take at least 1 step")
+        for name, value in (("churn", self.churn), ("noise_scale", self.noise_scale)):
+            if value is not None and not 0 <= value < float("inf"):
+                raise UserError(f"{name} is {value}; give a number from 0")
+        if not 0 <= self.repulsion < float("inf"):
+            raise UserError(f"repulsion is {self.repulsion}; give a number from 0")
+        if not 0 < self.step_scale < float("inf"):
+            raise UserError(f"step_scale is {self.step_scale}; give a number above 0")
+
+
+def domain_sampler() -> SamplerConfig:
+    """Give the default of stage 1: a low temperature, which closes more bonds."""
+    return SamplerConfig(step_scale=2.0)
+
+
+def assembler_sampler() -> SamplerConfig:
+    """Give the default of stage 2: as many contacts between domains as natives have."""
+    return SamplerConfig(repulsion=0.3)
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What every generating command shares.
+
+    Parameters
+    ----------
+    out : str
+        Run folder; empty (Python only): keep the designs in memory.
+    name : str
+        Job name; by default made from the request, so that the same request has the same names.
+    n : int
+        Number of designs.
+    seed : int
+        Key of all noise.
+    batch_size : int
+        Designs sampled together on an accelerator; 0 chooses. On a CPU they are sampled one by
+        one (see `proteinweaver.generation.batching`).
+    device : str
+        ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ...
+    threads : int
+        Threads of the CPU; 0 leaves torch's choice.
+    weights : str
+        Folder of weights; empty for the shipped ones.
+    format : {"pdb", "cif"}
+        Format of the designs.
+    traj : bool
+        Also write trajectories.
+    gly : bool
+        Name every residue GLY, those of given domains too.
+    shard : str
+        ``"i/n"``: take the designs whose index is i - 1 modulo n.
+    overwrite : bool
+        Start afresh where the folder holds an earlier run.
+    close : bool
+        Close peptide bonds and remove clashes after sampling.
+    graft : bool
+        Also write every design with the side chains and ligands of its given, rigid domains.
+    """
+
+    out: str = ""
+    name: str = ""
+    n: int = 1
+    seed: int = 0
+    batch_size: int = 0
+    device: str = "auto"
+    threads: int = 0
+    weights: str = ""
+    format: Literal["pdb", "cif"] = "pdb"
+    traj: bool = False
+    gly: bool = False
+    shard: str = "1/1"
+    overwrite: bool = False
+    close: bool = True
+    graft: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what no file or model is needed to refuse."""
+        if self.n < 1:
+            raise UserError(f"n is {self.n}; ask for at least 1 design")
+        if not 0 <= self.seed < 2**63:
+            raise UserError(f"seed is {self.seed}; give a number from 0 to 2^63 - 1")
+        if self.batch_size < 0 or self.threads < 0:
+            raise UserError("batch_size and threads are 0 (automatic) or positive")
+        Shard.parse(self.shard)
