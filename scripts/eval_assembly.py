@@ -1,188 +1,263 @@
-"""The table of re-assembled native chains: insides of the domains given, poses and linkers hidden.
+"""Native domain pairs assembled again: insides given, poses and linkers hidden.
 
-    python scripts/eval_assembly.py                                 natives and baselines alone
-    python scripts/eval_assembly.py --write-tasks tasks.npz         what an assembler is given
-    python scripts/eval_assembly.py --assemble 2 --out assembly.json      assembles every task
-    twice first python scripts/eval_assembly.py --set ours=FOLDER --out assembly.json
+    python scripts/eval_assembly.py --rows rows.jsonl --out benchmarks/assembly.json
+    python scripts/eval_assembly.py --rows rows.jsonl --contenders "random poses" docking    a part
+    python scripts/eval_assembly.py --rows rows.jsonl --table                    of what there is
 
-The designs in FOLDER are named TASK.pdb, or TASK_k.pdb where there are several of a task.
+Tasks: every two adjacent, contiguous, break-free domains of at least 30 residues of every valid
+and test chain, whatever the chain's length (annotated boundaries where known, else automatic),
+linkers widened to six residues. Pose score: TM-score of the smaller domain after superposing the
+larger one; random poses have about .03, a whole-chain TM-score .65.
 
-Tasks: held-out chains with two or more adjacent, contiguous, break-free domains of at least 30
-residues (annotated boundaries where known, else automatic), one per 40%-identity cluster, linkers
-widened to at least six residues. Baselines: natives; natives with 0.5 A noise; rigid domains in a
-random pose without clashes that the linkers can span; the pose with most inter-domain contacts
-among 400 such. Rigid baselines build no linkers.
+Every contender has k tries at a task, in its own order: natives; random rigid poses that the
+linker can span; the most contact-rich of 400 such; rigid docking on a grid with residue statistics
+and a linker law, with and without the sequence (`proteinweaver.evaluation.docking`); the
+assembler; the assembler starting from docked poses with the noise of time --start-t; and the same
+network without the map, starting from random poses. Ours are ordered by the hard checks of poses
+and bonds, then by score. Rows are written as they come, so a killed run goes on where it stopped;
+rows of other weights, seeds or k are left alone. Intervals are bootstraps; differences are paired
+and draw clusters.
 """
 
 import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-
-from proteinweaver.errors import UserError
-from proteinweaver.evaluation.baselines import add_noise
-from proteinweaver.evaluation.columns import ASSEMBLY_COLUMNS, AssemblyRow, assembly_row
-from proteinweaver.evaluation.poses import contact_rich_pose, random_poses
-from proteinweaver.evaluation.sets import load_set
-from proteinweaver.evaluation.table import Summary, render, summarise, to_json
-from proteinweaver.evaluation.tasks import MIN_LINKER, NativeTask, native_tasks
-from proteinweaver.generation.assembly_stage import AssemblyRequest, Inside, assemble_domains
-from proteinweaver.generation.model import load_model
+import torch
 from proteinweaver.generation.settings import assembler_sampler
+
+from proteinweaver.domains.trends import native_contacts
+from proteinweaver.evaluation.contenders import CONTENDERS, bridged, docked_pair
+from proteinweaver.evaluation.poses import random_poses
+from proteinweaver.evaluation.reassembly_table import (
+    BENCHMARK_COLUMNS,
+    GROUPS,
+    Attempts,
+    difference,
+    measure,
+    summaries,
+)
+from proteinweaver.evaluation.table import render, to_json
+from proteinweaver.evaluation.tasks import MIN_LINKER, NativeTask, native_pairs
+from proteinweaver.generation.assembly_stage import AssemblyRequest, Inside, assemble_domains
+from proteinweaver.generation.model import LoadedModel, load_model
+from proteinweaver.generation.quality import judge
 from proteinweaver.generation.weave import check_sampler
-from proteinweaver.io.spec import Mode
 from samplers.noise import NoiseKey
 
 REPO = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("PROTEINWEAVER_DATA", REPO.parent / "shared" / "data"))
-NOISE = 0.5
-POSES = 400
+#: Drift that a domain may have by mode, and room of a linker's bond (angstrom).
+DRIFT, BOND = {"rigid": 0.5, "adapt": 1.0}, 0.1
+OURS = ("assembler", "assembler, from docking", "no map")
+#: What ours is compared with, by the median of the best pose.
+OTHERS = ("docking", "docking, no sequence", "best of 400", "random poses", "no map")
+COMPARED = ("best_pose", "reached", "first_pose", "first_f1", "best_f1")
 
 
-def baseline_summaries(
-    tasks: Sequence[NativeTask], seed: int, poses: int = POSES
-) -> list[Summary]:
-    """Natives, natives with noise, a random rigid pose, the most contact-rich of many."""
-    rows: dict[str, list[AssemblyRow]] = {
-        "natives": [],
-        f"natives + {NOISE} A": [],
-        "random pose": [],
-        f"best of {poses}": [],
-    }
-    native, noisy, random, best = rows.values()
-    for number, task in enumerate(tasks):
-        rng = np.random.default_rng([seed, number])
-        native.append(assembly_row(task, task.coord))
-        noisy.append(assembly_row(task, add_noise(task.coord, NOISE, rng)))
-        drawn = random_poses(task.coord, task.domain, poses, rng)
-        if not len(drawn):
-            print(f"no clash-free pose for {task.name}", file=sys.stderr)
-            continue
-        random.append(assembly_row(task, drawn[0]))
-        best.append(assembly_row(task, drawn[contact_rich_pose(drawn, task.domain)]))
-    return [summarise(name, found, ASSEMBLY_COLUMNS) for name, found in rows.items()]
+class Network:
+    """The three contenders that need weights."""
+
+    def __init__(self, model: LoadedModel, options: argparse.Namespace) -> None:
+        self.model, self.options = model, options
+        self.sampling = check_sampler(assembler_sampler())
+
+    def requests(self, name: str, task: NativeTask, k: int) -> list[AssemblyRequest]:
+        """List what one contender asks of the network."""
+        mode, seed = self.options.mode, self.options.seed
+        insides = tuple(Inside(a, task.coord[a:b], mode) for a, b in task.domains)
+        keys = [NoiseKey(seed, task.name, try_, "assembly") for try_ in range(k)]
+        if name == "assembler":
+            return [AssemblyRequest(len(task), insides, key) for key in keys]
+        rng = np.random.default_rng([seed, len(task)])
+        if name == "no map":
+            insides, t = (), 0.5
+            starts = random_poses(task.coord, task.domain, k, rng)
+        else:
+            t = self.options.start_t
+            starts = docked_pair(task, k, rng)
+        return [
+            AssemblyRequest(len(task), insides, key, start=_start(chain, task), start_t=t)
+            for key, chain in zip(keys, starts, strict=False)
+        ]
+
+    def tries(self, name: str, task: NativeTask, k: int) -> list[np.ndarray]:
+        """Chains of a task, best by the checks of poses and bonds first, then by score."""
+        requests = self.requests(name, task, k)
+        found = [chain.coord for chain in assemble_domains(self.model, requests, self.sampling)]
+        return sorted(
+            (coord for coord in found if np.isfinite(coord).all()),
+            key=lambda coord: self._trust(task, coord),
+            reverse=True,
+        )
+
+    def _trust(self, task: NativeTask, coord: np.ndarray) -> tuple[bool, float]:
+        expected = native_contacts([b - a for a, b in task.domains])
+        given = [task.coord[a:b] for a, b in task.domains]
+        verdict = judge(coord, task.domain, None, given, expected)
+        found = verdict.metrics
+        sound = (
+            found["interdomain_clashes"] == 0
+            and found["interface_contacts"] >= 0.5 * expected
+            and found["domain_rmsd_max"] <= DRIFT[self.options.mode]
+            and measure(task, coord)["bond_off"] <= BOND
+        )
+        return sound, verdict.score
 
 
-def assembled_rows(path: Path, tasks: Sequence[NativeTask]) -> list[AssemblyRow]:
-    """Rows of a folder of assembled tasks; a file name begins with its task's."""
-    by_name = {task.name: task for task in tasks}
+def _start(chain: np.ndarray, task: NativeTask) -> np.ndarray:
+    return np.asarray(bridged(chain, task.domain), dtype=np.float32)
+
+
+def attempts(
+    name: str,
+    task: NativeTask,
+    split: str,
+    k: int,
+    chains: Callable[[], list[np.ndarray]],
+) -> Attempts:
+    """Run one contender on one task."""
+    start = time.process_time()
+    found = list(chains())
+    seconds = time.process_time() - start
+    designs = [
+        {key: round(value, 4) for key, value in measure(task, chain).items()}
+        for chain in found[:k]
+    ]
+    return Attempts(
+        name, task.name, split, task.annotated, task.cluster, task.chain_domains, len(task),
+        designs, round(seconds, 3),
+    )  # fmt: skip
+
+
+def read_rows(path: Path, settings: dict[str, object]) -> list[Attempts]:
+    """Rows of a file that were made with these settings; torn last lines are left out."""
     rows = []
-    for design in load_set(path):
-        name = design.name if design.name in by_name else design.name.rpartition("_")[0]
-        if name not in by_name:
-            raise UserError(f"{path}: {design.name} belongs to no task; name files TASK.pdb")
-        rows.append(assembly_row(by_name[name], design.coord))
+    for line in path.read_text().splitlines() if path.is_file() else []:
+        try:
+            content = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if content.pop("settings") == settings[str(content["contender"])]:
+            rows.append(Attempts(**content))
     return rows
 
 
-def assembled_here(
-    tasks: Sequence[NativeTask], times: int, mode: Mode, seed: int, weights: Path | None
-) -> list[AssemblyRow]:
-    """Assemble every task with default settings; rows of the results."""
-    model = load_model("assembler", weights=weights, device="cpu")
-    requests = [
-        AssemblyRequest(
-            len(task),
-            tuple(Inside(start, task.coord[start:stop], mode) for start, stop in task.domains),
-            NoiseKey(seed, task.name, k, "assembly"),
-        )
-        for task in tasks
-        for k in range(times)
-    ]
-    chains = assemble_domains(model, requests, check_sampler(assembler_sampler()))
-    owners = [task for task in tasks for _ in range(times)]
-    return [assembly_row(task, chain.coord) for task, chain in zip(owners, chains, strict=True)]
-
-
-def bars(summary: Summary) -> dict[str, bool]:
-    """Check the first bars that assemblies are held to."""
-    value = {key: cell.value for key, cell in summary.cells.items()}
-    return {
-        "median CA-RMSD inside a domain <= 1.5 A": value["drift"] <= 1.5,
-        "linkers continuous": value["linkers_closed"] >= 0.95,
-        "no CA pair under 3 A between domains in 90%": value["clash_free"] >= 0.90,
-        "contacts .7 to 1.5 of native (median)": 0.7 <= value["contact_ratio"] <= 1.5,
+def run(options: argparse.Namespace, tasks: dict[str, list[NativeTask]]) -> list[Attempts]:
+    """Every contender on every task that has no row yet."""
+    model: LoadedModel | None = None
+    if set(options.contenders) & set(OURS):
+        model = load_model("assembler", weights=options.weights, device=options.device)
+    network = Network(model, options) if model else None
+    sha = model.sha256[:12] if model else ""
+    shared = {"k": options.k, "seed": options.seed, "min_linker": options.min_linker}
+    ours = {**shared, "mode": options.mode, "weights": sha}
+    settings: dict[str, object] = {
+        **{name: shared for name in CONTENDERS},
+        "assembler": ours,
+        "no map": ours,
+        "assembler, from docking": {**ours, "start_t": options.start_t},
     }
+    rows = read_rows(options.rows, settings) if options.rows else []
+    if options.table:
+        return rows
+    done = {(row.contender, row.task) for row in rows}
+
+    def todo() -> Iterator[tuple[str, str, NativeTask]]:
+        for split, members in tasks.items():
+            for task in members:
+                for name in options.contenders:
+                    if (name, task.name) not in done:
+                        yield name, split, task
+
+    for number, (name, split, task) in enumerate(todo()):
+        if name in CONTENDERS:
+            rng = np.random.default_rng([options.seed, len(task), task.first])
+            made = lambda: list(CONTENDERS[name](task, options.k, rng))  # noqa: B023, E731
+        else:
+            assert network is not None
+            made = lambda: network.tries(name, task, options.k)  # noqa: B023, E731
+        row = attempts(name, task, split, options.k, made)
+        rows.append(row)
+        if options.rows:
+            with options.rows.open("a") as file:
+                line = {**asdict(row), "settings": settings[name]}
+                file.write(json.dumps(line) + "\n")
+        if number % 10 == 0:
+            print(f"{task.name} {name}: {row.seconds:.1f} s", file=sys.stderr, flush=True)
+    return rows
 
 
-def write_tasks(tasks: Sequence[NativeTask], path: Path) -> None:
-    """Save tasks: coord [n, L, 4, 3] (NaN padding), domain [n, L] (-1 padding), length, name."""
-    longest = max(map(len, tasks))
-    coord = np.full((len(tasks), longest, 4, 3), np.nan, dtype=np.float32)
-    domain = np.full((len(tasks), longest), -1, dtype=np.int64)
-    for number, task in enumerate(tasks):
-        coord[number, : len(task)] = task.coord
-        domain[number, : len(task)] = task.domain
-    names = np.array([task.name for task in tasks])
-    length = np.array([len(task) for task in tasks])
-    np.savez_compressed(path, coord=coord, domain=domain, length=length, name=names)
+def report(rows: list[Attempts], options: argparse.Namespace) -> None:
+    """Print the tables by group and the differences; write them where asked."""
+    order = [*OURS, *CONTENDERS]
+    rows = sorted(rows, key=lambda row: order.index(row.contender))
+    tables, differences = {}, {}
+    for group in GROUPS:
+        found = summaries(rows, group)
+        if found:
+            print(f"\n### {group}\n\n{render(found, BENCHMARK_COLUMNS)}")
+            tables[group] = to_json(found, BENCHMARK_COLUMNS)["sets"]
+    present = {row.contender for row in rows}
+    for ours in (name for name in OURS[:2] if name in present):
+        for other in (name for name in OTHERS if name in present and name != ours):
+            for key in COMPARED:
+                cell = difference(rows, ours, other, key)
+                differences[f"{ours} - {other}: {key}"] = [cell.value, cell.low, cell.high]
+                span = f"{cell.low:+.3f} to {cell.high:+.3f}"
+                print(f"{ours} - {other}: {key} {cell.value:+.3f} ({span})")
+    if options.out:
+        about = {
+            "command": " ".join(sys.argv), "k": options.k, "seed": options.seed,
+            "groups": tables, "differences": differences,
+        }  # fmt: skip
+        options.out.write_text(json.dumps(about, indent=1) + "\n")
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the data release")
-    parser.add_argument("--split", default="valid", choices=("valid", "test"))
-    parser.add_argument("--max-length", type=int, default=400)
+    parser.add_argument("--splits", nargs="+", default=["valid", "test"])
+    parser.add_argument("--max-length", type=int, default=1000, help="residues of a pair")
     parser.add_argument("--min-linker", type=int, default=MIN_LINKER)
-    parser.add_argument("-n", type=int, help="tasks, annotated ones first; default all")
-    parser.add_argument(
-        "--assemble", type=int, default=0, metavar="K", help="assemble every task K times"
-    )
-    parser.add_argument(
-        "--mode", default="adapt", choices=("rigid", "adapt"), help="of --assemble"
-    )
-    parser.add_argument(
-        "--weights", type=Path, help="folder of weights for --assemble; default shipped"
-    )
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=FOLDER")
-    parser.add_argument("--write-tasks", type=Path, metavar="FILE.npz")
+    parser.add_argument("-k", type=int, default=16, help="tries at a task")
+    parser.add_argument("-n", type=int, help="tasks of every split, evenly spaced; default all")
+    parser.add_argument("--contenders", nargs="+", default=[*OURS, *CONTENDERS])
+    parser.add_argument("--mode", default="adapt", choices=tuple(DRIFT))
+    parser.add_argument("--start-t", type=float, default=0.3, help="noise on docked starts")
+    parser.add_argument("--weights", type=Path, help="folder of weights; default shipped")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="JSON file")
+    parser.add_argument("--rows", type=Path, help="JSON lines, one contender and task each")
+    parser.add_argument("--table", action="store_true", help="only print what --rows holds")
+    parser.add_argument("--out", type=Path, help="JSON file of the tables")
     return parser.parse_args()
 
 
 def main() -> None:
     options = arguments()
-    tasks = native_tasks(
-        options.data / "chains.npz",
-        options.split,
-        options.max_length,
-        options.n,
-        min_linker=options.min_linker,
-    )
-    annotated = sum(task.annotated for task in tasks)
-    print(f"{len(tasks)} tasks of the {options.split} split, {annotated} with annotated domains\n")
-    if options.write_tasks:
-        write_tasks(tasks, options.write_tasks)
-        return
-    ours = []
-    if options.assemble:
-        rows = assembled_here(tasks, options.assemble, options.mode, options.seed, options.weights)
-        note = f"shipped weights, defaults, {options.mode}"
-        ours.append(summarise(f"assembler, {options.mode}", rows, ASSEMBLY_COLUMNS, note=note))
-    for text in options.set:
-        name, _, path = text.partition("=")
-        ours.append(
-            summarise(name, assembled_rows(Path(path), tasks), ASSEMBLY_COLUMNS, note=path)
+    torch.set_num_threads(1)
+    unknown = set(options.contenders) - {*OURS, *CONTENDERS}
+    if unknown:
+        sys.exit(f"no contender {sorted(unknown)}; there are {[*OURS, *CONTENDERS]}")
+    tasks = {}
+    for split in options.splits:
+        pairs = native_pairs(
+            options.data / "chains.npz", split, options.max_length, min_linker=options.min_linker
         )
-    summaries = [*ours, *baseline_summaries(tasks, options.seed)]
-    print(render(summaries, ASSEMBLY_COLUMNS))
-    verdicts = {summary.name: bars(summary) for summary in ours}
-    for name, verdict in verdicts.items():
-        missed = [bar for bar, met in verdict.items() if not met]
-        print(f"\n{name}: " + ("all bars met" if not missed else "MISSED " + "; ".join(missed)))
-    if options.out:
-        about = {
-            "command": " ".join(sys.argv), "split": options.split, "seed": options.seed,
-            "tasks": [task.name for task in tasks], "bars": verdicts,
-        }  # fmt: skip
-        options.out.write_text(
-            json.dumps(to_json(summaries, ASSEMBLY_COLUMNS, **about), indent=1) + "\n"
-        )
+        if options.n is not None and options.n < len(pairs):
+            pairs = [pairs[k] for k in np.linspace(0, len(pairs) - 1, options.n).astype(int)]
+        tasks[split] = pairs
+        annotated = sum(task.annotated for task in pairs)
+        clusters = len({task.cluster for task in pairs})
+        print(f"{split}: {len(pairs)} pairs ({annotated} annotated) of {clusters} clusters")
+    report(run(options, tasks), options)
 
 
 if __name__ == "__main__":

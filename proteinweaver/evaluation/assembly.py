@@ -1,8 +1,8 @@
 """Measures of an assembled chain: drift inside the domains, linkers, interfaces.
 
 A chain is described by one label per residue: 0 in a linker, 1..k in a domain. Inputs come as
-coordinates in which every domain has its own arbitrary pose, so nothing here compares poses except
-`reassembly_metrics`, which knows the native chain.
+coordinates in which every domain has its own arbitrary pose, so nothing here compares poses; what
+knows the native chain does (`proteinweaver.evaluation.reassembly`).
 """
 
 from dataclasses import dataclass
@@ -11,20 +11,22 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from proteinweaver.evaluation.geometry import CA_CA_TRANS, CONTACT, squared_distances
+from proteinweaver.evaluation.geometry import (
+    CA_CA_TRANS,
+    CONTACT,
+    PEPTIDE_BOND,
+    squared_distances,
+)
 from proteinweaver.evaluation.superposition import is_mirrored, rmsd
-from proteinweaver.evaluation.tm import tm_after_superposing, tm_score
 
 __all__ = [
     "AssemblyMetrics",
-    "ReassemblyMetrics",
     "assembly_metrics",
     "domain_labels",
     "domain_ranges",
     "linker_ranges",
     "linker_span",
     "linkers_feasible",
-    "reassembly_metrics",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -66,6 +68,9 @@ class AssemblyMetrics:
         Pairs of domains with at least one contact.
     closest : float
         Least CA distance between two domains (A); NaN for one domain.
+    linker_bond_off : float
+        Largest deviation (A) from 1.329 of a C-N distance in a linker, both junctions included;
+        NaN where linkers were not built.
     """
 
     domains: int
@@ -80,6 +85,7 @@ class AssemblyMetrics:
     interface_residues: int
     touching: int
     closest: float
+    linker_bond_off: float
 
     @property
     def drift_max(self) -> float:
@@ -90,29 +96,6 @@ class AssemblyMetrics:
     def linker_ok(self) -> bool:
         """Whether all linkers are closed."""
         return self.linkers_closed == self.linkers
-
-
-@dataclass(frozen=True)
-class ReassemblyMetrics:
-    """How an assembled native chain compares with the native pose of its domains.
-
-    Parameters
-    ----------
-    contact_ratio : float
-        Inter-domain contacts over those of the native; NaN where the native has none.
-    contacts_kept : float
-        Share of the native inter-domain contacts that are present; NaN where the native has none.
-    tm : float
-        TM-score of all domain residues, normalised by their number.
-    pose_tm : float
-        TM-score of a domain after superposing the one before, mean over consecutive domains in
-        both directions.
-    """
-
-    contact_ratio: float
-    contacts_kept: float
-    tm: float
-    pose_tm: float
 
 
 def domain_ranges(domain: ArrayLike) -> list[tuple[int, int, int]]:
@@ -222,6 +205,14 @@ def _linkers_closed(xyz: FloatArray, domain: IntArray) -> int:
     return sum(bool(good[start - 1 : stop].all()) for start, stop in linker_ranges(domain))
 
 
+def _linker_bond_off(xyz: FloatArray, domain: IntArray) -> float:
+    left = [i for start, stop in linker_ranges(domain) for i in range(start - 1, stop)]
+    if not left:
+        return 0.0
+    peptide = np.linalg.norm(xyz[np.array(left) + 1, 0] - xyz[left, 2], axis=-1)
+    return float(np.abs(peptide - PEPTIDE_BOND).max())
+
+
 def _between(domain: IntArray) -> NDArray[np.bool_]:
     """Pairs of residues of different domains, each once."""
     both = (domain[:, None] > 0) & (domain[None] > 0) & (domain[:, None] != domain[None])
@@ -290,47 +281,5 @@ def assembly_metrics(
         interface_residues=int((touch | touch.T).any(axis=1).sum()),
         touching=len(pairs),
         closest=float(np.sqrt(square[between].min())) if between.any() else NAN,
-    )
-
-
-def reassembly_metrics(
-    coord: ArrayLike, native: ArrayLike, domain: ArrayLike
-) -> ReassemblyMetrics:
-    """Compare an assembled native chain with its native pose.
-
-    Parameters
-    ----------
-    coord, native : array_like, shape=(L, 4, 3)
-        N, CA, C, O in angstrom; linker residues of ``coord`` may be NaN.
-    domain : array_like, dtype=int, shape=(L,)
-        0 in linkers, 1..k in domains.
-
-    Returns
-    -------
-    ReassemblyMetrics
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ.
-    """
-    xyz, truth = np.asarray(coord, np.float64), np.asarray(native, np.float64)
-    if xyz.shape != truth.shape:
-        raise ValueError(f"coord has shape {xyz.shape}, native {truth.shape}")
-    label = np.asarray(domain, dtype=np.int64)
-    rows = np.flatnonzero(label > 0)
-    a, b, part = xyz[rows, 1], truth[rows, 1], label[rows]
-    between = _between(part)
-    have = between & (squared_distances(a, a) < CONTACT**2)
-    want = between & (squared_distances(b, b) < CONTACT**2)
-    number = int(want.sum())
-    poses = []
-    for one, two in pairwise(dict.fromkeys(part.tolist())):
-        for on, over in ((one, two), (two, one)):
-            poses.append(tm_after_superposing(a, b, part == on, part == over))
-    return ReassemblyMetrics(
-        contact_ratio=float(have.sum() / number) if number else NAN,
-        contacts_kept=float((have & want).sum() / number) if number else NAN,
-        tm=tm_score(a, b),
-        pose_tm=float(np.mean(poses)) if poses else NAN,
+        linker_bond_off=_linker_bond_off(xyz, label),
     )

@@ -10,14 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from proteinweaver.evaluation.assembly import (
-    AssemblyMetrics,
-    ReassemblyMetrics,
-    assembly_metrics,
-    reassembly_metrics,
-)
+from proteinweaver.evaluation.assembly import AssemblyMetrics, assembly_metrics
 from proteinweaver.evaluation.diversity import mean_pairwise_tm
 from proteinweaver.evaluation.geometry import ChainMetrics, chain_metrics
+from proteinweaver.evaluation.reassembly import ReassemblyMetrics, reassembly_metrics
 from proteinweaver.evaluation.table import Column, Summary, summarise
 from proteinweaver.evaluation.tasks import NativeTask
 from proteinweaver.structure.backbone import Backbone
@@ -71,6 +67,10 @@ class AssemblyRow:
     chain: ChainMetrics | None = None
 
 
+#: A linker bond is right within this of 1.329 (angstrom).
+_BOND_ROOM = 0.1
+
+
 def _chain(name: str) -> Callable[[DomainRow], float]:
     return lambda row: float(getattr(row.chain, name))
 
@@ -113,6 +113,11 @@ def _built(row: AssemblyRow) -> float:
     return float("nan") if row.chain is None else float(row.parts.linker_ok)
 
 
+def _bonds(row: AssemblyRow) -> float:
+    off = row.parts.linker_bond_off
+    return float("nan") if np.isnan(off) else float(off <= _BOND_ROOM)
+
+
 def _all_feasible(row: AssemblyRow) -> float:
     return float(row.parts.linkers_feasible == row.parts.linkers)
 
@@ -130,6 +135,10 @@ ASSEMBLY_COLUMNS: tuple[Column[AssemblyRow], ...] = (
     Column("contacts_kept", "native kept", _against("contacts_kept")),
     Column("native_tm", "TM native", _against("tm")),
     Column("pose_tm", "pose TM", _against("pose_tm")),
+    Column("pose", "pose score", _against("pose")),
+    Column("contact_f1", "contact F1", _against("contact_f1")),
+    Column("irmsd", "iRMSD A", _against("irmsd"), "median"),
+    Column("bonds_right", "linker bonds right", _bonds, "share"),
     Column("ca_ok", "caOK", _whole("ca_ok"), decimals=3),
     Column("cn_ok", "cnOK", _whole("cn_ok"), decimals=3),
     Column("clash_30", "clash3", _whole("clash_30")),

@@ -11,12 +11,20 @@ Efron 1979, Ann. Stat. 7, 1 (percentile bootstrap); Wilson 1927, J. Am. Stat. As
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 
-__all__ = ["Interval", "mean_interval", "median_interval", "pair_mean_interval", "share_interval"]
+__all__ = [
+    "Interval",
+    "difference_interval",
+    "mean_interval",
+    "median_interval",
+    "pair_mean_interval",
+    "share_interval",
+]
 
 FloatArray = NDArray[np.float64]
 
@@ -171,3 +179,47 @@ def pair_mean_interval(
     spread = (weight @ x)[total > 0] / total[total > 0]
     low, high = np.quantile(spread, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(x.mean()), float(low), float(high), n)
+
+
+def difference_interval(
+    first: ArrayLike,
+    second: ArrayLike,
+    group: ArrayLike,
+    statistic: Literal["mean", "median"] = "mean",
+    level: float = 0.95,
+) -> Interval:
+    """Difference of two means or medians over the same items, with a paired bootstrap over groups.
+
+    Parameters
+    ----------
+    first, second : array_like, shape=(n,)
+        Two numbers of every item; items where one of them is not finite are left out.
+    group : array_like, dtype=int, shape=(n,)
+        Items of one group (homologues, say) are drawn together.
+    statistic : {"mean", "median"}, optional
+    level : float, optional
+        Coverage.
+
+    Returns
+    -------
+    Interval
+        Of ``statistic(first) - statistic(second)``; ``n`` counts groups.
+    """
+    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    known = np.isfinite(a) & np.isfinite(b)
+    a, b, names = a[known], b[known], np.asarray(group)[known]
+    nan = float("nan")
+    if not len(a):
+        return Interval(nan, nan, nan, 0)
+    of = np.mean if statistic == "mean" else np.median
+    value = float(of(a) - of(b))
+    members = [np.flatnonzero(names == name) for name in np.unique(names)]
+    if len(members) < 2:
+        return Interval(value, nan, nan, len(members))
+    rng = np.random.default_rng(_SEED)
+    spread = []
+    for draw in rng.integers(0, len(members), size=(_DRAWS, len(members))):
+        rows = np.concatenate([members[k] for k in draw])
+        spread.append(of(a[rows]) - of(b[rows]))
+    low, high = np.quantile(spread, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(value, float(low), float(high), len(members))

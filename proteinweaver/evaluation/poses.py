@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from proteinweaver.evaluation.assembly import domain_ranges, linker_span
 from proteinweaver.evaluation.geometry import CONTACT
 
-__all__ = ["contact_rich_pose", "random_poses", "uniform_rotations"]
+__all__ = ["contact_counts", "random_poses", "uniform_rotations"]
 
 FloatArray = NDArray[np.float64]
 
@@ -117,8 +117,8 @@ def _count_within(a: FloatArray, b: FloatArray, cutoff: float) -> NDArray[np.int
     return np.concatenate(counts) if counts else np.zeros(0, dtype=np.int64)
 
 
-def contact_rich_pose(poses: ArrayLike, domain: ArrayLike) -> int:
-    """Find the assembly with most inter-domain CA contacts (8 A).
+def contact_counts(poses: ArrayLike, domain: ArrayLike) -> NDArray[np.int64]:
+    """Inter-domain CA contacts (8 A) of every assembly.
 
     Parameters
     ----------
@@ -129,23 +129,15 @@ def contact_rich_pose(poses: ArrayLike, domain: ArrayLike) -> int:
 
     Returns
     -------
-    int
-        Position in ``poses``.
-
-    Raises
-    ------
-    ValueError
-        If there is no assembly.
+    ndarray, dtype=int64, shape=(M,)
     """
     xyz = np.asarray(poses, dtype=np.float64)
-    if not len(xyz):
-        raise ValueError("no pose to choose from")
     runs = domain_ranges(domain)
     total = np.zeros(len(xyz), dtype=np.int64)
     for place, (start, stop, _) in enumerate(runs):
         for other, until, _ in _later(runs, place):
             total += _count_within(xyz[:, start:stop, 1], xyz[:, other:until, 1], CONTACT)
-    return int(total.argmax())
+    return total
 
 
 def _later(runs: Sequence[tuple[int, int, int]], place: int) -> Sequence[tuple[int, int, int]]:

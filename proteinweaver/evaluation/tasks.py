@@ -5,11 +5,14 @@ and at least 30 residues long, and nothing but linker residues between them. Dom
 mostly put the boundary at a single bond; two rigid domains bonded directly would leave an
 assembler no freedom, so residues on both sides of a boundary are given to the linker until it has
 ``min_linker``.
+
+`native_tasks` takes one whole stretch of every cluster of chains; `native_pairs` takes every two
+adjacent domains of every chain, which is what poses are judged on.
 """
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,7 +22,7 @@ from numpy.typing import NDArray
 from proteinweaver.data.store import StructureItem, StructureStore
 from proteinweaver.evaluation.assembly import domain_labels, domain_ranges, linker_ranges
 
-__all__ = ["NativeTask", "native_tasks", "task_of"]
+__all__ = ["NativeTask", "native_pairs", "native_tasks", "task_of"]
 
 MIN_DOMAIN = 30
 MIN_LINKER = 6
@@ -42,6 +45,12 @@ class NativeTask:
         Whether the boundaries are annotated (CATH) or automatic.
     first : int
         Position of the first residue in the chain it was cut from, from 0.
+    chain_domains : int
+        Domains of the whole chain it was cut from; 0 where nobody counted.
+    cluster : int
+        Cluster of that chain at 40% identity; -1 where nobody asked.
+    aatype : ndarray, dtype=uint8, shape=(L,), optional
+        Residue types, which assemblers are not told and docking is.
     """
 
     name: str
@@ -49,6 +58,9 @@ class NativeTask:
     domain: NDArray[np.int64]
     annotated: bool
     first: int = 0
+    chain_domains: int = 0
+    cluster: int = -1
+    aatype: NDArray[np.uint8] | None = None
 
     def __len__(self) -> int:
         """Return the number of residues."""
@@ -130,12 +142,72 @@ def task_of(
                     continue
                 if len(ranges) > len(best):
                     best = ranges
-    if not best:
-        return None
-    first, last = best[0][0], best[-1][1]
-    domain = domain_labels(last - first, [(start - first, stop - first) for start, stop in best])
+    return _cut(item, best) if best else None
+
+
+def _cut(item: StructureItem, ranges: list[tuple[int, int]]) -> NativeTask:
+    """Task of some ranges of a chain, named as the chain."""
+    first, last = ranges[0][0], ranges[-1][1]
+    domain = domain_labels(last - first, [(start - first, stop - first) for start, stop in ranges])
     name = re.sub(r"[^A-Za-z0-9_.-]", "-", item.name)
     return NativeTask(name, item.coord[first:last], domain, item.annotated, first)
+
+
+def native_pairs(
+    path: str | Path,
+    split: str = "valid",
+    max_length: int = 1000,
+    *,
+    min_linker: int = MIN_LINKER,
+) -> list[NativeTask]:
+    """Make a task of every two adjacent, contiguous, break-free domains of every chain.
+
+    Parameters
+    ----------
+    path : path-like
+        A ``proteinweaver-structures-1`` npz of chains.
+    split : {"valid", "test", "train"}, optional
+        Which part.
+    max_length : int, optional
+        Most residues of a pair with its linker.
+    min_linker : int, optional
+        Least residues of a linker.
+
+    Returns
+    -------
+    list of NativeTask
+        Named ``CHAIN_FIRST-LAST`` by positions from 1, in the order of the file, with the number
+        of domains of the chain, its cluster and residue types.
+
+    Raises
+    ------
+    UserError
+        If the file is not such a set.
+    """
+    store = StructureStore(Path(path))
+    tasks = []
+    for number in store.members(split).tolist():
+        item = store.item(number)
+        start = int(store.arrays["offsets"][number])
+        labels = item.domain[item.domain > 0]
+        for stretch in _usable_runs(item):
+            for pair in pairwise(stretch):
+                ranges = _widened(list(pair), min_linker)
+                first, last = ranges[0][0], ranges[-1][1]
+                small = any(b - a < MIN_DOMAIN for a, b in ranges)
+                if small or last - first > max_length:
+                    continue
+                task = _cut(item, ranges)
+                tasks.append(
+                    replace(
+                        task,
+                        name=f"{task.name}_{first + 1}-{last}",
+                        chain_domains=len(np.unique(labels)),
+                        cluster=int(store.arrays["cluster40"][number]),
+                        aatype=store.arrays["aatype"][start + first : start + last],
+                    )
+                )
+    return tasks
 
 
 def native_tasks(

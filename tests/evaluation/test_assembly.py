@@ -12,9 +12,9 @@ from proteinweaver.evaluation.assembly import (
     linker_ranges,
     linker_span,
     linkers_feasible,
-    reassembly_metrics,
 )
-from proteinweaver.evaluation.poses import contact_rich_pose, random_poses, uniform_rotations
+from proteinweaver.evaluation.poses import contact_counts, random_poses, uniform_rotations
+from proteinweaver.evaluation.reassembly import reassembly_metrics
 
 LABEL = domain_labels(60, [(0, 26), (32, 60)])
 
@@ -111,11 +111,21 @@ def test_reassembly_knows_the_native(coil):
     same = reassembly_metrics(moved, native, LABEL)
     assert (same.contact_ratio, same.contacts_kept) == (1.0, 1.0)
     assert same.tm == pytest.approx(1.0)
-    assert same.pose_tm == pytest.approx(1.0)
+    assert (same.pose, same.pose_tm) == pytest.approx((1.0, 1.0))
+    assert (same.contact_f1, same.irmsd) == pytest.approx((1.0, 0.0), abs=1e-6)
     far = reassembly_metrics(swung(native, 120.0), native, LABEL)
     assert far.tm < 0.75
     assert far.pose_tm < 0.4
     assert far.contacts_kept < 1.0
+    assert far.contact_f1 < 1.0
+    assert far.irmsd > 3.0
+    # the second domain is the larger one: superpose it, score the first
+    ca, truth = swung(native, 120.0)[:, 1], native[:, 1]
+    rot, _ = Rotation.align_vectors(truth[32:] - truth[32:].mean(0), ca[32:] - ca[32:].mean(0))
+    laid = rot.apply(ca[:26] - ca[32:].mean(0)) + truth[32:].mean(0)
+    off = np.linalg.norm(laid - truth[:26], axis=1)
+    expected = (1 / (1 + (off / (1.24 * np.cbrt(26 - 15) - 1.8)) ** 2)).mean()
+    assert far.pose == pytest.approx(expected, abs=1e-6)
 
 
 def test_no_native_contacts_means_no_ratio(coil):
@@ -157,12 +167,8 @@ def test_random_poses_are_rigid_feasible_and_clear(coil):
     np.testing.assert_array_equal(poses, again)
 
 
-def test_the_contact_rich_pose_has_most_contacts(coil):
-    poses = random_poses(
-        coil, domain_labels(60, [(0, 18), (22, 38), (42, 60)]), 40, np.random.default_rng(1)
-    )
+def test_contacts_of_poses_are_counted(coil):
     label = domain_labels(60, [(0, 18), (22, 38), (42, 60)])
+    poses = random_poses(coil, label, 10, np.random.default_rng(1))
     contacts = [assembly_metrics(pose, label).contacts for pose in poses]
-    assert contacts[contact_rich_pose(poses, label)] == max(contacts) > np.median(contacts)
-    with pytest.raises(ValueError, match="no pose"):
-        contact_rich_pose(poses[:0], label)
+    assert contact_counts(poses, label).tolist() == contacts
