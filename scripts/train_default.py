@@ -26,6 +26,7 @@ from proteinweaver.training.config import (
     TrainConfig,
     TrainerConfig,
 )
+from proteinweaver.training.optimizers import SETTINGS, with_optimizer
 from proteinweaver.training.recipes import RECIPES
 from proteinweaver.training.run import train
 
@@ -49,7 +50,8 @@ def arguments() -> argparse.Namespace:
     p.add_argument(
         "--init", default="", help="start from the weights of a checkpoint or .safetensors"
     )
-    p.add_argument("--lr", type=float, default=OptimizerConfig.lr)
+    p.add_argument("--optimizer", default="adamw", choices=tuple(SETTINGS))
+    p.add_argument("--lr", type=float, help="default: by the optimizer")
     p.add_argument("--cooldown", type=float, default=OptimizerConfig.cooldown)
     p.add_argument("--warmup", type=int, default=OptimizerConfig.warmup_steps, help="steps")
     p.add_argument(
@@ -78,6 +80,8 @@ def config_of(a: argparse.Namespace) -> TrainConfig:
         model, minutes, step = found.model, found.minutes, found.step
     elif a.init:
         _, model = initial_state(a.init)
+    optimizer = OptimizerConfig(cooldown=a.cooldown, warmup_steps=a.warmup)
+    optimizer = with_optimizer(optimizer, a.optimizer)
     return TrainConfig(
         stage=a.stage,
         out=a.out,
@@ -86,7 +90,7 @@ def config_of(a: argparse.Namespace) -> TrainConfig:
         seed=a.seed,
         model=model,
         data=DataConfig(folder=a.data, recipe=a.recipe, residues=a.residues, workers=a.workers),
-        optimizer=OptimizerConfig(lr=a.lr, cooldown=a.cooldown, warmup_steps=a.warmup),
+        optimizer=replace(optimizer, lr=a.lr or optimizer.lr),
         trainer=TrainerConfig(
             device=a.device,
             devices=a.devices,

@@ -12,7 +12,16 @@ from proteinweaver.diffusion.process import ProcessConfig
 from proteinweaver.errors import UserError
 from proteinweaver.nets.denoiser import DenoiserConfig
 
-__all__ = ["DataConfig", "LoggerConfig", "OptimizerConfig", "TrainConfig", "TrainerConfig"]
+__all__ = [
+    "DataConfig",
+    "LoggerConfig",
+    "OptimizerConfig",
+    "OptimizerName",
+    "TrainConfig",
+    "TrainerConfig",
+]
+
+OptimizerName = Literal["adamw", "mars_adamw", "mars_lion", "mars_shampoo", "adagradpp", "adampp"]
 
 
 def _above_zero(group: str, **values: float) -> None:
@@ -59,13 +68,19 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """AdamW, its learning rate over the budget, and the moving average.
+    """The optimizer, its learning rate over the budget, and the moving average.
 
     Parameters
     ----------
+    name : str
+        AdamW; MARS under AdamW's, Lion's or Shampoo's preconditioner; AdaGrad++ or Adam++, which
+        find their own rate (`lr` multiplies it). ``optimizer=NAME`` also brings the settings it
+        is started from; see `proteinweaver.training.optimizers`.
     lr : float
         Peak rate.
     beta1, beta2, weight_decay : float
+    gamma : float
+        Strength of the gradient correction of MARS.
     clip : float
         Greatest norm of the gradient.
     warmup_steps : int
@@ -83,10 +98,12 @@ class OptimizerConfig:
         Times are drawn as a uniform number to this power: above 1, more of little noise.
     """
 
+    name: OptimizerName = "adamw"
     lr: float = 1e-3
     beta1: float = 0.9
     beta2: float = 0.98
     weight_decay: float = 0.01
+    gamma: float = 0.025
     clip: float = 2.0
     warmup_steps: int = 200
     cooldown: float = 0.2
@@ -98,7 +115,13 @@ class OptimizerConfig:
     def __post_init__(self) -> None:
         """Refuse values that cannot train."""
         _above_zero("optimizer", lr=self.lr, clip=self.clip, t_power=self.t_power)
-        for name in ("beta1", "beta2", "ema_decay", "cooldown", "lr_floor", "self_condition"):
+        if self.name in ("adagradpp", "adampp") and self.weight_decay:
+            raise UserError(
+                f"optimizer.weight_decay is {self.weight_decay}, and {self.name} has none; set it"
+                " to 0"
+            )
+        shares = ("beta1", "beta2", "gamma", "ema_decay", "cooldown", "lr_floor", "self_condition")
+        for name in shares:
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise UserError(f"optimizer.{name} is {value}; give a number from 0 to 1")

@@ -1,4 +1,4 @@
-"""What every training task shares: AdamW, and a gradient that a bad batch cannot spoil."""
+"""What every training task shares: its optimizer, and a gradient that a bad batch cannot spoil."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,6 +8,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor
 
 from proteinweaver.training.config import OptimizerConfig
+from proteinweaver.training.optimizers import make_optimizer
 
 __all__ = ["OptimisedTask"]
 
@@ -32,13 +33,8 @@ class OptimisedTask(LightningModule):
         return self.net.parameters()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW; the rate is set before every step."""
-        return torch.optim.AdamW(
-            self.trained_parameters(),
-            lr=self.optimisation.lr,
-            betas=(self.optimisation.beta1, self.optimisation.beta2),
-            weight_decay=self.optimisation.weight_decay,
-        )
+        """Make the optimizer; the rate is set before every step."""
+        return make_optimizer(self.trained_parameters(), self.optimisation)
 
     def configure_gradient_clipping(self, *_: Any, **__: Any) -> None:
         """Bound the gradient; drop it if not finite, so that a bad batch costs one step."""

@@ -101,6 +101,7 @@ class DenoisingTask(OptimisedTask):
             "stage": self.stage,
             "recipe": self.config.recipe,
             "seed": self.config.seed,
+            "optimizer": self.config.optimizer.name,
             "first_step": self.first_step,
             "step": self.step,
             "residues": self.residues,
@@ -110,8 +111,14 @@ class DenoisingTask(OptimisedTask):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take up the counters; refuse another network."""
+        """Take up the counters; refuse another network or optimizer."""
         card = checkpoint[CARD]
+        asked, used = self.config.optimizer.name, card.get("optimizer", "adamw")
+        if asked != used:
+            raise UserError(
+                f"the checkpoint has optimizer.name = {used}, the config {asked}; change it, or"
+                " use init, not resume"
+            )
         for group in ("model", "process"):
             own, stored = getattr(self.config, group), card[group]
             for f in fields(own):
