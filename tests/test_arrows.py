@@ -39,6 +39,7 @@ HOMES = {
     "lightning": (),  # the same code under another name: two class identities
     "typer": ("proteinweaver/cli/",),
     "rich": ("proteinweaver/cli/",),
+    "transformers": ("proteinweaver/evaluation/folding_models.py",),
 }
 #: Oracles of the tests and tools under other licences: never needed at run time.
 NEVER = {"gemmi", "roma", "mpmath", "tmtools", "pandas", "matplotlib"}

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from proteinweaver.cli import options
+
+if TYPE_CHECKING:
+    from proteinweaver.evaluation.run import EvaluateConfig
 
 
 def evaluate(
@@ -37,6 +40,31 @@ def evaluate(
             help="Predictions of designed sequences (ColabFold, AlphaFold 3, Boltz, Chai).",
         ),
     ] = None,
+    fold: Annotated[
+        str | None,
+        typer.Option(
+            "--fold",
+            metavar="esmfold|esmfold2",
+            help="Design sequences, fold them and compare.",
+        ),
+    ] = None,
+    sequences: Annotated[
+        int | None,
+        typer.Option("--sequences", help="Sequences per design to fold.", show_default="8"),
+    ] = None,
+    protein_mpnn: Annotated[
+        str | None,
+        typer.Option(
+            "--protein-mpnn",
+            metavar="FILE",
+            help="Checkpoint that designs them.",
+            show_default="the critic",
+        ),
+    ] = None,
+    fold_weights: options.FoldWeights = "",
+    allow_download: options.AllowDownload = False,
+    chunk: options.Chunk = None,
+    device: options.Device = None,
     critic: Annotated[
         str | None,
         typer.Option(
@@ -62,6 +90,14 @@ def evaluate(
     row that says why. Only files that changed since the last time are measured.
     """
     paths, overrides = _split(words)
+    folding = {
+        "--sequences": sequences,
+        "--protein-mpnn": protein_mpnn,
+        "--fold-weights": fold_weights or None,
+        "--allow-download": allow_download or None,
+        "--chunk": chunk,
+        "--device": device,
+    }
     flags = {
         "paths": paths,
         "out": out,
@@ -85,6 +121,10 @@ def evaluate(
         raise UserError("no folder to write into; give -o DIR")
     if not config.paths:
         raise UserError("nothing to evaluate; give a run folder, a folder of structures or a file")
+    if fold:
+        config = _refolded(config, fold, folding, quiet)
+    elif given := [flag for flag, value in folding.items() if value is not None]:
+        raise UserError(f"{given[0]} is of folding; add --fold esmfold")
     with Counter("files", quiet) as counter:
         result = run.evaluate(config, progress=counter)
     if found := result.summary.get("predictions"):
@@ -102,6 +142,44 @@ def evaluate(
         f"{len(result.rows)} files, {result.measured} measured now, {failed} unreadable;"
         f" {passed} meet the geometry gate{sound}; {result.out}: {written}"
     )
+
+
+def _refolded(
+    config: "EvaluateConfig", model: str, folding: Mapping[str, Any], quiet: bool
+) -> "EvaluateConfig":
+    """Design sequences and fold them into the folder of the results; compare with those."""
+    from dataclasses import replace
+
+    from proteinweaver.cli.progress import Counter
+    from proteinweaver.errors import UserError
+    from proteinweaver.evaluation.folding_models import find_folding_model
+    from proteinweaver.generation.model import pick_device
+    from proteinweaver.generation.refold import RefoldRequest, refold
+
+    if config.folded:
+        raise UserError("--fold makes predictions, --folded reads some; give one of the two")
+    found = find_folding_model(
+        model,
+        folding["--fold-weights"] or "",
+        device=pick_device(folding["--device"] or "auto"),
+        chunk=folding["--chunk"],
+        allow_download=bool(folding["--allow-download"]),
+    )
+    request = RefoldRequest(
+        paths=config.paths,
+        out=config.out,
+        protein_mpnn=folding["--protein-mpnn"] or "",
+        critic="" if config.critic == "none" else config.critic,
+        overwrite=config.overwrite,
+    )
+    if folding["--sequences"] is not None:
+        request = replace(request, sequences=folding["--sequences"])
+    with Counter("sequences", quiet) as counter:
+        result = refold(request, found, counter)
+    options.tell_unfolded(result.failed)
+    if not quiet:
+        typer.echo(f"{result.folded} sequences folded, {result.kept} kept", err=True)
+    return replace(config, folded=str(result.folder))
 
 
 def _tell_predictions(found: Mapping[str, list[str]]) -> None:

@@ -17,6 +17,7 @@ from proteinweaver.cli.data import data
 from proteinweaver.cli.design import design
 from proteinweaver.cli.diversify import diversify
 from proteinweaver.cli.evaluate import evaluate
+from proteinweaver.cli.fold import fold
 from proteinweaver.cli.generate import generate
 from proteinweaver.cli.info import info
 from proteinweaver.cli.prefs import prefs
@@ -47,6 +48,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     split,
     check,
     sequence,
+    fold,
     train,
     evaluate,
     prefs,

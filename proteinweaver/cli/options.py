@@ -78,10 +78,40 @@ ShardOption = Annotated[
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Start afresh in the folder.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan, write nothing.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors and the last line.")]
+FoldWeights = Annotated[
+    str,
+    typer.Option(
+        "--fold-weights",
+        metavar="DIR",
+        help="Weights of the folding model: folder, or name on the hub.",
+        show_default="public ones, from the hub's cache",
+    ),
+]
+AllowDownload = Annotated[
+    bool, typer.Option("--allow-download", help="Fetch weights that are not in the hub's cache.")
+]
+Chunk = Annotated[
+    int | None,
+    typer.Option(
+        "--chunk",
+        metavar="N",
+        min=0,
+        help="Fold in pieces of N rows: less memory, more time; 0: whole.",
+        show_default="by the weights",
+    ),
+]
 
 _SAMPLER_FIELDS = ("num_steps", "sampler", "grid", "churn", "noise_scale", "step_scale")
 _RUN_FIELDS = ("out", "n", "name", "seed", "device", "weights", "format", "shard")
 _SWITCHES = ("traj", "gly", "overwrite")
+
+
+def tell_unfolded(failed: Mapping[str, str]) -> None:
+    """Write one line to standard error for every sequence that was not folded, ten at most."""
+    for name, why in list(failed.items())[:10]:
+        typer.echo(f"{name} {why}", err=True)
+    if len(failed) > 10:
+        typer.echo(f"and {len(failed) - 10} more sequences that were not folded", err=True)
 
 
 def run_flags(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -80,13 +80,25 @@ class Reporter(_Bar):
 
 
 class Counter(_Bar):
-    """Show work on many files; called with the numbers done, of all, and failed."""
+    """Show work on many things; called with the numbers done, of all, and failed.
+
+    Parameters
+    ----------
+    label : str
+        What is counted, in the plural.
+    quiet : bool
+        Show nothing.
+    """
+
+    def __init__(self, label: str, quiet: bool) -> None:
+        super().__init__(label, quiet)
+        self.label = label
 
     def __call__(self, done: int, total: int, failed: int) -> None:
         """Show one step: every one on a bar, every tenth part of the work elsewhere."""
-        self.move(done, total, f"files ({failed} failed)" if failed else "files")
+        self.move(done, total, f"{self.label} ({failed} failed)" if failed else self.label)
         if self.bar is None and not self.quiet and done * 10 // total > (done - 1) * 10 // total:
-            self.say(f"{done} of {total} files, {failed} failed")
+            self.say(f"{done} of {total} {self.label}, {failed} failed")
 
 
 class Cases(_Bar):
