@@ -2,19 +2,11 @@ r"""Wishes at sampling time: whole pieces of the estimate move until they are me
 
 A wish is a bound on the distance of the closest CA pair between two sets of residues, or on the
 distance of a residue from fixed atoms that travel with one piece (a ligand, a partner). Pieces are
-rigid bodies; a violated bound C with unit direction n at the contact points is projected out by
-the impulse
-
-    lambda = C / (w_a + w_b),   w = 1/m + (r x n) . I^-1 (r x n),
-
-which shifts a body by lambda n / m and turns it by lambda I^-1 (r x n): position-based dynamics of
-rigid bodies, with unit masses at the CA atoms. Linkers add a tether, the reach of an extended
-chain, so that no wish tears a chain apart; their residues follow the pieces on both sides. A
-piece is never deformed, and where all wishes are met nothing moves.
-
-References
-----------
-Müller, Macklin, Chentanez, Jeschke & Kim 2020, Comput. Graph. Forum 39, 101, equations (2)-(9).
+rigid bodies, and what violates a bound is projected out by impulses
+(`proteinweaver.diffusion.bodies`). Linkers add a tether, the reach of an extended chain, so that
+no wish tears a chain apart; their residues follow the pieces on both sides. Two domains that
+should touch are drawn together at the residues that are nearly in contact, which also turns them
+face to face. A piece is never deformed, and where all wishes are met nothing moves.
 """
 
 import itertools
@@ -23,17 +15,27 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from samplers.so3 import exp
+from proteinweaver.diffusion.bodies import Bodies, contact_point
 
-__all__ = ["TOUCH", "Bound", "Wishes", "meet_wishes"]
+__all__ = ["TOUCH", "Bound", "Interface", "Wishes", "meet_wishes"]
 
 #: CA pairs of two pieces are not drawn closer than this (angstrom) by a wish.
 TOUCH = 4.5
+#: CA pairs of two pieces that nobody asked to meet are moved apart to this (angstrom): side chains
+#: need the room.
+_ROOM = 5.0
+#: CA pairs of an interface are drawn to within this (angstrom): closing takes some of it back, and
+#: a contact ends at 8.
+_CONTACT = 6.8
+#: Pieces with no CA pair closer than this (angstrom) are not looked at for clashes.
+_NEAR = _ROOM + 8.0
+#: Residues nearer along the chain than this are bonded neighbours of each other, not clashes.
+_NEIGHBOURS = 3
 
+#: A bound is met within this (angstrom).
+_MET = 0.05
 #: Angstrom over which residues near the closest pair share its impulse.
 _SOFT = 1.5
-#: Ridge on the inertia of a piece: a straight one can be turned about its axis by nothing.
-_INERTIA_FLOOR = 20.0
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,23 @@ class Bound:
 
 
 @dataclass(frozen=True)
+class Interface:
+    """A number of contacts between two sets of residues, each of one piece.
+
+    Parameters
+    ----------
+    a, b : Tensor, dtype=int64, shape=(n,) and (m,)
+        Residues.
+    contacts : int
+        CA pairs wanted within 8 A; more are welcome.
+    """
+
+    a: Tensor
+    b: Tensor
+    contacts: int
+
+
+@dataclass(frozen=True)
 class Wishes:
     """What is asked of one chain.
 
@@ -68,90 +87,82 @@ class Wishes:
         The piece they travel with.
     clearance : float
         Least distance of a CA outside the anchor from an obstacle atom, angstrom.
+    interfaces : tuple of Interface
+        Domains that should touch.
+    rounds : int
+        Rounds over all of these at most, at every step of sampling.
     """
 
     bounds: tuple[Bound, ...] = ()
     obstacle: Tensor | None = None
     anchor: int = -1
     clearance: float = 6.0
+    interfaces: tuple[Interface, ...] = ()
+    rounds: int = 8
 
     def __bool__(self) -> bool:
         """Whether anything is asked."""
-        return bool(self.bounds) or self.obstacle is not None
+        return bool(self.bounds) or bool(self.interfaces) or self.obstacle is not None
 
 
-class _Bodies:
-    """Pieces of one chain that turn and shift."""
-
-    def __init__(self, trans: Tensor, piece: Tensor) -> None:
-        self.x, self.piece = trans.clone(), piece
-        self.count = int(piece.max()) + 1
-        self.turn = torch.eye(3, dtype=trans.dtype, device=trans.device).repeat(self.count, 1, 1)
-        self.rows = [(piece == k).nonzero()[:, 0] for k in range(self.count)]
-
-    def inverse_inertia(self, body: int, centre: Tensor) -> Tensor:
-        y = self.x[self.rows[body]] - centre
-        square = y.square().sum()
-        eye = torch.eye(3, dtype=y.dtype, device=y.device)
-        return torch.linalg.inv((square + _INERTIA_FLOOR) * eye - y.T @ y)
-
-    def impulse(
-        self, a: int, b: int, at_a: Tensor, at_b: Tensor, wanted: float, along: Tensor
-    ) -> None:
-        """Shift a point of body a against one of b by ``wanted`` ``along``; -1 is fixed."""
-        n = along / along.norm().clamp_min(1e-3)
-        arms: list[tuple[int, Tensor, Tensor, Tensor]] = []
-        weight = 0.0
-        for body, point, sign in ((a, at_a, 1.0), (b, at_b, -1.0)):
-            if body < 0 or not len(self.rows[body]):
-                continue
-            centre = self.x[self.rows[body]].mean(0)
-            inverse = self.inverse_inertia(body, centre)
-            arm = torch.linalg.cross(point - centre, n)
-            axis = inverse @ arm
-            weight += 1.0 / len(self.rows[body]) + float(arm @ axis)
-            arms.append((body, centre, sign * n / len(self.rows[body]), sign * axis))
-        if weight <= 0:
-            return
-        size = wanted / weight
-        for body, centre, shift, axis in arms:
-            angle = size * axis
-            angle = angle * (0.5 / angle.norm().clamp_min(0.5))  # at most half a radian
-            turn = exp(angle)
-            rows = self.rows[body]
-            self.x[rows] = (self.x[rows] - centre) @ turn.T + centre + size * shift
-            self.turn[body] = turn @ self.turn[body]
-
-
-def _contact_point(x: Tensor, weight: Tensor) -> Tensor:
-    return (x * weight[:, None]).sum(0) / weight.sum().clamp_min(1e-9)
-
-
-def _apply(bodies: _Bodies, bound: Bound, share: float) -> None:
-    """Project one bound out, for the pairs of pieces that hold its closest residues."""
+def _apply(bodies: Bodies, bound: Bound, share: float) -> bool:
+    """Project one bound out, for the pieces that hold its closest residues; tell if they moved."""
     xa, xb = bodies.x[bound.a], bodies.x[bound.b]
     distance = torch.cdist(xa, xb)
     least = distance.min()
     gap = float(least)
-    if bound.lower <= gap <= bound.upper:
-        return
+    if bound.lower - _MET <= gap <= bound.upper + _MET:
+        return False
     where = int(distance.argmin())
     i, j = bound.a[where // len(bound.b)], bound.b[where % len(bound.b)]
     pa, pb = int(bodies.piece[i]), int(bodies.piece[j])
     if pa == pb:
-        return
+        return False
     near = torch.exp((least - distance) / _SOFT)
     wa = near.sum(1) * (bodies.piece[bound.a] == pa)
     wb = near.sum(0) * (bodies.piece[bound.b] == pb)
     target = bound.lower if gap < bound.lower else bound.upper
-    at_a, at_b = _contact_point(xa, wa), _contact_point(xb, wb)
+    at_a, at_b = contact_point(xa, wa), contact_point(xb, wb)
     along = at_a - at_b
     if gap < bound.lower:  # pieces that lie inside each other part as their centres do
-        along = along + 0.3 * (_contact_point(xa, wa * 0 + 1) - _contact_point(xb, wb * 0 + 1))
+        along = along + 0.3 * (contact_point(xa, wa * 0 + 1) - contact_point(xb, wb * 0 + 1))
     bodies.impulse(pa, pb, at_a, at_b, share * (target - gap), along)
+    return True
 
 
-def _clear(bodies: _Bodies, wishes: Wishes, atoms: Tensor, share: float) -> None:
+def _draw(bodies: Bodies, interface: Interface, part: float) -> bool:
+    """Draw two pieces together at the closest pairs not yet in contact; tell if they moved."""
+    xa, xb = bodies.x[interface.a], bodies.x[interface.b]
+    distance = torch.cdist(xa, xb)
+    closest, where = distance.flatten().topk(
+        min(interface.contacts, distance.numel()), largest=False
+    )
+    lacking = (closest - _CONTACT).clamp_min(0.0)
+    mean = float(lacking.mean())
+    pa, pb = int(bodies.piece[interface.a[0]]), int(bodies.piece[interface.b[0]])
+    if mean <= _MET or pa == pb:
+        return False
+    at_a = contact_point(xa[where // len(xb)], lacking)
+    at_b = contact_point(xb[where % len(xb)], lacking)
+    bodies.impulse(pa, pb, at_a, at_b, -0.5 * part * mean, at_a - at_b)
+    return True
+
+
+def _clashes(bodies: Bodies, room: float) -> list[Bound]:
+    """List the distances to keep between pieces that lie near each other."""
+    rows = torch.cat(bodies.rows)
+    owner = bodies.piece[rows]
+    near = torch.cdist(bodies.x[rows], bodies.x[rows]) < _NEAR
+    found = []
+    for one, two in itertools.combinations(range(bodies.count), 2):
+        if bool(near[owner == one][:, owner == two].any()):
+            a, b = bodies.rows[one], bodies.rows[two]
+            bonded = (a[:, None] - b).abs() < _NEIGHBOURS
+            found.append(Bound(a[~bonded.any(1)], b[~bonded.any(0)], lower=room))
+    return [bound for bound in found if len(bound.a) and len(bound.b)]
+
+
+def _clear(bodies: Bodies, wishes: Wishes, atoms: Tensor, share: float) -> None:
     """Push every piece but the anchor off the obstacle by its deepest residue."""
     for body in range(bodies.count):
         rows = bodies.rows[body]
@@ -162,8 +173,8 @@ def _clear(bodies: _Bodies, wishes: Wishes, atoms: Tensor, share: float) -> None
         if float(least) >= wishes.clearance:
             continue
         deep = (wishes.clearance - distance).clamp_min(0.0)
-        at = _contact_point(bodies.x[rows], deep.sum(1))
-        to = _contact_point(atoms, deep.sum(0))
+        at = contact_point(bodies.x[rows], deep.sum(1))
+        to = contact_point(atoms, deep.sum(0))
         # a piece that lies around the obstacle leaves on the side of its centre
         along = at - to + 0.3 * (bodies.x[rows].mean(0) - to)
         lift = share * (wishes.clearance - float(least))
@@ -206,7 +217,6 @@ def meet_wishes(
     wishes: Wishes,
     share: float,
     part: float = 0.0,
-    rounds: int = 8,
 ) -> tuple[Tensor, Tensor]:
     """Move the pieces of one chain until its wishes are met.
 
@@ -222,9 +232,8 @@ def meet_wishes(
     share : float
         Between 0 (no effect) and 1: the part of every violation that one round takes away.
     part : float
-        The same for CA pairs of two pieces closer than `TOUCH`.
-    rounds : int
-        Rounds over all wishes.
+        The same for interfaces, and for CA pairs of two pieces that come closer than 5 A (than
+        `TOUCH` where a contact is wished for that is closer still).
 
     Returns
     -------
@@ -233,21 +242,19 @@ def meet_wishes(
     """
     if share <= 0 or not wishes or not bool((piece >= 0).any()):
         return rot, trans
-    bodies = _Bodies(trans, piece)
+    bodies = Bodies(trans, piece)
     atoms = None
-    apart = [
-        Bound(one, two, lower=TOUCH)
-        for one, two in itertools.combinations(bodies.rows, 2)
-        if part > 0 and len(one) and len(two)
-    ]
-    for _ in range(rounds):
-        for bound in apart:
-            _apply(bodies, bound, part)
-        for bound in wishes.bounds:
-            _apply(bodies, bound, share)
+    close = any(bound.upper < _ROOM for bound in wishes.bounds)
+    apart = _clashes(bodies, TOUCH if close else _ROOM) if part > 0 else []
+    for _ in range(wishes.rounds):
+        changes = [_draw(bodies, one, part) for one in wishes.interfaces if part > 0]
+        changes += [_apply(bodies, bound, part) for bound in apart]
+        changes += [_apply(bodies, bound, share) for bound in wishes.bounds]
         if wishes.obstacle is not None:
             atoms = _placed(bodies, known[1], wishes)
             _clear(bodies, wishes, atoms, share)
+        elif not any(changes):
+            break
     moved = _carry_linkers(trans, bodies.x, piece)
     if atoms is not None:
         moved = _lift_off(moved, piece, wishes, _placed(bodies, known[1], wishes), share)
@@ -256,7 +263,7 @@ def meet_wishes(
     return torch.where((piece >= 0)[:, None, None], turn, eye) @ rot, moved
 
 
-def _placed(bodies: _Bodies, known: Tensor, wishes: Wishes) -> Tensor:
+def _placed(bodies: Bodies, known: Tensor, wishes: Wishes) -> Tensor:
     """Obstacle atoms where the anchor lies now (Kabsch 1976, on its CA positions)."""
     assert wishes.obstacle is not None
     rows = bodies.rows[wishes.anchor]

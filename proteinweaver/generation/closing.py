@@ -28,6 +28,8 @@ _FLEXIBLE_FORCES = ClosureForces(peptide=400.0)
 _STEPS = 300
 #: Force constant on wishes, per square angstrom; pairs this much farther than asked are watched.
 _HOLD, _WATCHED = 100.0, 5.0
+#: Force constant on CA contacts of rigid domains, on all of them together, and how near they stay.
+_TOUCH, _TOUCH_ALL, _TOUCHING = 5.0, 150.0, 7.8
 #: Residues that may move at every end of a domain, and of an element of a linker: what is tried.
 _LOOSE = (
     (1, 0, _RIGID_FORCES),
@@ -110,8 +112,8 @@ def close_chain(
     -------
     Tensor, dtype=float32, shape=(L, 4, 3)
     """
-    held = _held(coord[:, 1].double(), wishes)
     rigid = bool((body >= 0).any())
+    held = _held(coord[:, 1].double(), wishes, domain if rigid else None)
     best, least = coord, float("inf")
     for ends, of_element, forces in _LOOSE if rigid else ((0, 0, _FLEXIBLE_FORCES),):
         loose = np.where(domain > 0, loose_ends(body, ends), loose_ends(body, of_element))
@@ -134,8 +136,13 @@ def close_chain(
     return best
 
 
-def _held(ca: torch.Tensor, wishes: Sequence[Bound]) -> Bounds | None:
-    """CA pairs that hold wishes: the closest of a contact, all near ones of a distance to keep."""
+def _held(
+    ca: torch.Tensor, wishes: Sequence[Bound], domain: NDArray[np.int64] | None
+) -> Bounds | None:
+    """CA pairs that hold wishes, and contacts of rigid domains, which linkers would pull apart.
+
+    Of a wish: the closest pair of a contact, all near ones of a distance to keep.
+    """
     rows = []
     for wish in wishes:
         distance = torch.cdist(ca[wish.a], ca[wish.b])
@@ -146,16 +153,22 @@ def _held(ca: torch.Tensor, wishes: Sequence[Bound]) -> Bounds | None:
             where = int(distance.argmin())
             i, j = divmod(where, len(wish.b))
             rows.append((int(wish.a[i]), int(wish.b[j]), 0.0, wish.upper))
+    weight = [_HOLD / max(1.0, len(rows) / 10)] * len(rows)
+    if domain is not None:
+        label = torch.as_tensor(domain)
+        foreign = (label[:, None] > 0) & (label > label[:, None])
+        touching = (foreign & (torch.cdist(ca, ca) < _TOUCHING)).nonzero().tolist()
+        rows += [(i, j, 0.0, _TOUCHING) for i, j in touching]
+        weight += [min(_TOUCH, _TOUCH_ALL / max(1, len(touching)))] * len(touching)
     if not rows:
         return None
     a, b, lower, upper = (list(column) for column in zip(*rows, strict=True))
-    share = _HOLD / max(1.0, len(rows) / 10)
     return Bounds(
         torch.tensor(a) * ATOMS + 1,
         torch.tensor(b) * ATOMS + 1,
         torch.tensor(lower, dtype=torch.float64),
         torch.tensor(upper, dtype=torch.float64),
-        torch.full((len(rows),), share, dtype=torch.float64),
+        torch.tensor(weight, dtype=torch.float64),
     )
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from proteinweaver.diffusion.wishes import Bound, Wishes, meet_wishes
+from proteinweaver.diffusion.wishes import Bound, Interface, Wishes, meet_wishes
 from samplers.so3 import exp
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -92,3 +92,41 @@ def test_an_obstacle_travels_with_its_piece_and_is_cleared():
     rows = torch.cat((torch.arange(30, 35), RIGHT))
     assert float(torch.cdist(moved[rows], obstacle).min()) > 5.5
     torch.testing.assert_close(moved[LEFT], trans[LEFT], atol=1e-4, rtol=0)
+
+
+def test_an_interface_draws_two_domains_together_without_clashes():
+    left, right = (
+        r * torch.nn.functional.normalize(x, dim=-1) for r, x in ((8, BALL), (9, OTHER))
+    )
+    linker = torch.linspace(0, 45, 7)[1:-1, None] * torch.tensor([1.0, 0.0, 0.0])
+    trans = torch.cat((left, linker, right + torch.tensor([45.0, 0.0, 0.0])))
+    rot = torch.eye(3).repeat(75, 1, 1)
+    wishes = Wishes(interfaces=(Interface(LEFT, RIGHT, 20),))
+    moved, new_rot = trans, rot
+    for _ in range(20):
+        new_rot, moved = meet_wishes(new_rot, moved, PIECE, (rot, trans), wishes, 1.0, 0.5)
+    assert int((torch.cdist(trans[LEFT], trans[RIGHT]) < 8.0).sum()) == 0
+    assert int((torch.cdist(moved[LEFT], moved[RIGHT]) < 8.0).sum()) >= 15
+    assert 4.5 < closest(moved, LEFT, RIGHT) < 6.8
+
+
+def test_crowded_pieces_part_but_bonded_neighbours_stay():
+    """Eight balls in a heap come to lie 4.5 A apart; two pieces bonded directly do not move."""
+    generator = torch.Generator().manual_seed(2)
+    ball = 5.0 * torch.nn.functional.normalize(torch.randn(25, 3, generator=generator), dim=-1)
+    centres = 9.0 * torch.randn(8, 1, 3, generator=generator)
+    trans = (ball + centres).reshape(-1, 3)
+    piece = torch.arange(8).repeat_interleave(25)
+    wishes = Wishes((Bound(torch.tensor([24]), torch.tensor([25]), upper=200.0),))
+    rot = torch.eye(3).repeat(200, 1, 1)
+    for _ in range(30):
+        rot, trans = meet_wishes(rot, trans, piece, (rot, trans), wishes, 1.0, 0.5)
+    foreign = piece[:, None] != piece[None]
+    bonded = (torch.arange(200)[:, None] - torch.arange(200)).abs() < 3
+    gaps = torch.cdist(trans, trans)[foreign & ~bonded]
+    assert float(gaps.min()) > 4.5
+    line = torch.arange(20.0)[:, None] * torch.tensor([3.8, 0.0, 0.0])
+    two = torch.tensor([0] * 10 + [1] * 10)
+    bond = Wishes((Bound(torch.tensor([9]), torch.tensor([10]), upper=4.0),))
+    eye = torch.eye(3).repeat(20, 1, 1)
+    torch.testing.assert_close(meet_wishes(eye, line, two, (eye, line), bond, 1.0, 0.5)[1], line)
