@@ -20,6 +20,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
@@ -100,9 +101,18 @@ class Predictions:
 
     def of(self, design: str, set_name: str = "") -> dict[str, Path]:
         """Predictions of a design of a set: of sequences named like it, with or without ``_k``."""
-        names = {design, label_of(design), label_of(design, set_name)}
-        own = re.compile("(?:" + "|".join(re.escape(n.lower()) for n in names) + r")(?:_\d+)?$")
-        return {key: path for key, path in self.files.items() if own.match(key)}
+        names = dict.fromkeys((design, label_of(design), label_of(design, set_name)))
+        keys = [key for name in names for key in self._by_design.get(name.lower(), ())]
+        return {key: self.files[key] for key in keys}
+
+    @cached_property
+    def _by_design(self) -> dict[str, list[str]]:
+        """Names of sequences by the names of designs that they may belong to."""
+        found: dict[str, list[str]] = {}
+        for key in self.files:
+            for name in dict.fromkeys((key, re.sub(r"_\d+$", "", key))):
+                found.setdefault(name, []).append(key)
+        return found
 
     def unmatched(self, designs: Iterable[tuple[str, str]]) -> list[str]:
         """Names of sequences that belong to none of the designs, given as (name, set)."""
@@ -136,10 +146,11 @@ def find_predictions(folder: str | Path) -> Predictions:
             files = [entry.file for entry in find_entries([place])[0]]
         except UserError:
             continue
+        ours = (place / "fold.json").is_file()  # names as they are, whatever they end in
         for file in files:
             if file.parent != place:
                 continue  # found again in its own folder
-            name, rank = _name_and_rank(file, root)
+            name, rank = (stem_of(file).lower(), 0) if ours else _name_and_rank(file, root)
             if name not in best or rank < best[name][0]:
                 best[name] = (rank, file)
     if not best:

@@ -61,6 +61,21 @@ def test_layouts_of_folding_programs(layout, helix, coil, tmp_path):
     assert mean_confidence(next(iter(own.values()))) == pytest.approx(80)
 
 
+def test_names_that_fasta_cannot_hold(helix, tmp_path):
+    """Sequences are named by letters and digits; designs of two sets may share their name."""
+    for name in ("1abc_A_v2_1", "runs_a_x_3", "runs_b_x_1", "x_model_2"):
+        write(tmp_path / f"{name}.pdb", helix)
+    assert "x" in find_predictions(tmp_path).files  # Boltz would mean x, rank 2
+    (tmp_path / "fold.json").write_text("{}")
+    found = find_predictions(tmp_path)
+    assert list(found.of("1abc-A v2")) == ["1abc_a_v2_1"]
+    assert list(found.of("x", "runs/a")) == ["runs_a_x_3"]
+    assert list(found.of("x", "runs/b")) == ["runs_b_x_1"]
+    assert list(found.of("x_model")) == ["x_model_2"]
+    designs = [("1abc-A v2", ""), ("x", "runs/a"), ("x_model", "")]
+    assert found.unmatched(designs) == ["runs_b_x_1"]
+
+
 def test_confidence_of_one_is_a_share(helix, tmp_path):
     write(tmp_path / "a.pdb", helix, 0.5)
     assert mean_confidence(tmp_path / "a.pdb") == pytest.approx(50)
