@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from scipy.spatial.transform import Rotation
 
 from proteinweaver.diffusion.wishes import Bound
 from proteinweaver.evaluation.superposition import rmsd
@@ -77,3 +78,29 @@ def test_without_loose_ends_a_body_is_exact():
     closed = close_backbone(torch.as_tensor(coord), None, torch.as_tensor(body_of(domain))).coord
     rows = domain == 2
     assert rmsd(closed.numpy()[rows].reshape(-1, 3), coord[rows].reshape(-1, 3)) < 1e-3
+
+
+def test_rigid_domains_stay_in_contact_while_a_linker_closes():
+    """Two helices side by side, joined by a linker that would rather be longer."""
+    helix = ideal_element("H", 24).numpy().astype(np.float32)
+    centre = helix[:, 1].mean(0)
+    axis = helix[-4:, 1].mean(0) - helix[:4, 1].mean(0)
+    aside = np.cross(axis, [0.0, 0.0, 1.0])
+    aside /= np.linalg.norm(aside)
+    turn = Rotation.from_rotvec(np.pi * aside).as_matrix()
+    back = ((helix - centre) @ turn.T + centre + 9.5 * aside).astype(np.float32)
+    ends = helix[-1], back[0]
+    steps = np.linspace(0, 1, 12, dtype=np.float32)[1:-1, None, None]
+    linker = ends[0] + steps * (ends[1] - ends[0])
+    coord = np.concatenate((helix, linker, back))
+    domain = np.repeat([1, 0, 2], (24, 10, 24))
+    body, bonded = body_of(domain), np.ones(len(domain), bool)
+
+    def contacts(xyz: np.ndarray) -> int:
+        gap = np.linalg.norm(xyz[:24, None, 1] - xyz[None, 34:, 1], axis=-1)
+        return int((gap < 8.0).sum())
+
+    closed = close_chain(torch.as_tensor(coord), body, bonded, domain).numpy()
+    assert contacts(coord) > 10
+    assert contacts(closed) >= 0.7 * contacts(coord)
+    assert np.abs(linker_bonds(closed, domain)[0] - 1.329).max() < 0.1
