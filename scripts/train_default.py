@@ -5,7 +5,9 @@
 
 ``--budget`` counts minutes of training; with ``--resume CKPT`` it is a new leg, with a rate and a
 cooldown of its own, that goes on from CKPT. The same command goes on where it stopped;
-``--session 9`` saves and stops after nine minutes, for machines that are lent by the slice.
+``--session 9`` saves and stops after nine minutes, for machines that are lent by the slice. To go
+on elsewhere, take OUT/shards (at most three files of at most 16 MiB) along: CKPT may be that
+folder, and an OUT that holds it goes on with its leg.
 SIGTERM and Ctrl-C save first. Needs torch, numpy, scipy, safetensors and pytorch-lightning; on a
 GPU give ``--residues 16000 --workers 8`` or so.
 """
@@ -104,6 +106,7 @@ def config_of(a: argparse.Namespace) -> TrainConfig:
             start_step=step,
             session_minutes=a.session,
             save_minutes=a.save_minutes,
+            shards=True,
             valid_every=a.valid_every,
         ),
         logger=LoggerConfig(every=a.log_every),

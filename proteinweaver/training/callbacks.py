@@ -19,6 +19,7 @@ from torch import Tensor
 
 from proteinweaver.io.run_folder import write_atomic
 from proteinweaver.training.schedule import ema_decay, learning_rate, used_budget
+from proteinweaver.training.shards import write_shards
 
 __all__ = ["CheckpointKeeper", "MetricsLog", "MovingAverage", "Pace"]
 
@@ -58,11 +59,15 @@ class Pace(Callback):
     Parameters
     ----------
     session_minutes : float
-        0 for no limit.
+        Of wall time; 0 for no limit.
+    clock : {"wall", "cpu"}
+        What the budget is counted by.
     """
 
-    def __init__(self, session_minutes: float = 0.0) -> None:
+    def __init__(self, session_minutes: float = 0.0, clock: str = "wall") -> None:
         self.session_minutes = session_minutes
+        self._clock = time.process_time if clock == "cpu" else time.monotonic
+        self._began = 0.0
         self.signal: str | None = None
         self._start = self._before = 0.0
         self._handlers: dict[int, Any] = {}
@@ -70,6 +75,7 @@ class Pace(Callback):
     def on_train_start(self, trainer: Trainer, task: Any) -> None:
         """Start the clock and listen; a run that is over does no step more."""
         self._start, self._before = time.monotonic(), task.minutes
+        self._began = self._clock()
         trainer.should_stop = bool(trainer.strategy.broadcast(_is_over(task)))
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
@@ -97,11 +103,16 @@ class Pace(Callback):
     def _session(self) -> float:
         return (time.monotonic() - self._start) / 60
 
+    @property
+    def _minutes(self) -> float:
+        """Minutes of training, those before a resumption included."""
+        return self._before + (self._clock() - self._began) / 60
+
     def on_train_batch_start(
         self, trainer: Trainer, task: Any, batch: Any, batch_idx: int
     ) -> None:
         """Set the rate."""
-        task.minutes = self._before + self._session
+        task.minutes = self._minutes
         used = used_budget(task.step, task.minutes, task.config.trainer)
         for group in trainer.optimizers[0].param_groups:
             group["lr"] = learning_rate(task.step, used, task.config.optimizer)
@@ -111,7 +122,7 @@ class Pace(Callback):
     ) -> None:
         """Count, and see whether it is time."""
         task.residues += batch.residues * trainer.world_size
-        task.minutes = self._before + self._session
+        task.minutes = self._minutes
         over = _is_over(task)
         asked = self.signal is not None or 0 < self.session_minutes <= self._session
         trainer.should_stop = bool(trainer.strategy.broadcast(over or asked))
@@ -218,10 +229,12 @@ class CheckpointKeeper(Callback):
     ----------
     path : Path
     minutes : float
+    shards : Path, optional
+        Folder to write it into once more, as shards that travel.
     """
 
-    def __init__(self, path: Path, minutes: float) -> None:
-        self.path, self.minutes = path, minutes
+    def __init__(self, path: Path, minutes: float, shards: Path | None = None) -> None:
+        self.path, self.minutes, self.shards = path, minutes, shards
         self._saved = 0.0
 
     def on_train_start(self, trainer: Trainer, task: Any) -> None:
@@ -238,4 +251,7 @@ class CheckpointKeeper(Callback):
             trainer.save_checkpoint(partial)
             if trainer.is_global_zero:
                 os.replace(partial, self.path)
+                if self.shards is not None:
+                    state = torch.load(self.path, map_location="cpu", weights_only=True)
+                    write_shards(self.shards, state, task.step)
             self._saved = time.monotonic()

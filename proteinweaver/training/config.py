@@ -152,12 +152,17 @@ class TrainerConfig:
         Budget of training time, counted over resumed runs; 0 for none.
     max_steps : int
         Budget of steps; 0 for none.
+    clock : {"wall", "cpu"}
+        What minutes of training are: wall time, or CPU time of this process, which other work on
+        the machine does not change (for comparisons; not on a GPU).
     start_minutes, start_step : float, int
         Where the budget begins to count: set them for another leg on top of a finished run.
     session_minutes : float
         Save and stop after this much time in this process, to go on later; 0 for never.
     save_minutes : float
         Time between checkpoints.
+    shards : bool
+        Write them also as at most three files of at most 16 MiB, which travel (`shards.py`).
     valid_every : int
         Steps between measurements of the held-out loss; 0 for never.
     valid_batches : int
@@ -173,10 +178,12 @@ class TrainerConfig:
     compile: bool = False
     max_minutes: float = 30.0
     max_steps: int = 0
+    clock: Literal["wall", "cpu"] = "wall"
     start_minutes: float = 0.0
     start_step: int = 0
     session_minutes: float = 0.0
     save_minutes: float = 2.0
+    shards: bool = False
     valid_every: int = 400
     valid_batches: int = 4
 

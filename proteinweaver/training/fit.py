@@ -8,6 +8,7 @@ weights, rates by budget, logs, a checkpoint every few minutes, resumption, a cl
 import json
 import logging
 import shlex
+import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -107,12 +108,12 @@ def fit(
     out, setup = Path(config.out), config.trainer
     checkpoint = out / "last.ckpt"
     log = MetricsLog(out / "metrics.jsonl", config.logger.every, on_row)
-    pace = Pace(setup.session_minutes)
+    pace = Pace(setup.session_minutes, setup.clock)
     callbacks = [
         MovingAverage(config.optimizer.ema_decay),
         pace,
         log,
-        CheckpointKeeper(checkpoint, setup.save_minutes),
+        CheckpointKeeper(checkpoint, setup.save_minutes, out / "shards" if setup.shards else None),
     ]
     has_validation = getattr(data, "valid", None) is not None
     try:
@@ -158,6 +159,7 @@ def prepare_folder(config: RunSetup, out: Path) -> None:
         if config.overwrite:
             for name in ("last.ckpt", "metrics.jsonl"):
                 (out / name).unlink(missing_ok=True)
+            shutil.rmtree(out / "shards", ignore_errors=True)
     except OSError as error:
         raise UserError(f"cannot write into {out}: {error.strerror}; choose another -o") from None
     write_atomic(out / "train.json", json.dumps(plain(config), indent=2) + "\n")

@@ -3,14 +3,14 @@
 ::
 
     OUT/last.ckpt        weights (current and average), optimizer, counters: the resume point
+    OUT/shards/          the same in at most three files of at most 16 MiB (``trainer.shards``)
     OUT/metrics.jsonl    means over a few steps; held-out losses at every noise level
     OUT/train.json       the config
     OUT/STAGE.safetensors and .json, when the budget is used: the weights, for ``--weights OUT``
 
 The same call with the same folder goes on where it stopped: batches, noise and rate are functions
-of the step, so the loss
-curve continues as if nothing had happened (to rounding; with a budget of minutes, up to the
-clock).
+of the step, so the loss curve continues as if nothing had happened (to rounding; with a budget of
+minutes, up to the clock). On another machine it does so from ``OUT/shards`` alone.
 """
 
 import os
@@ -23,16 +23,13 @@ import torch
 from proteinweaver.data.datamodule import BatchDataModule
 from proteinweaver.errors import UserError
 from proteinweaver.io.typed import plain
-from proteinweaver.training.checkpoints import (
-    initial_state,
-    lightning_checkpoint,
-    read_checkpoint,
-)
+from proteinweaver.training.checkpoints import initial_state, read_checkpoint
 from proteinweaver.training.compiled import compiled_denoiser
 from proteinweaver.training.config import TrainConfig
 from proteinweaver.training.export import export_weights
 from proteinweaver.training.fit import command_line, fit, folder_of, prepare_folder
 from proteinweaver.training.schedule import used_budget
+from proteinweaver.training.shards import are_shards
 from proteinweaver.training.sources import open_sources
 from proteinweaver.training.tasks import TASKS, DenoisingTask
 
@@ -111,16 +108,17 @@ def train(
 
 def _resume_point(config: TrainConfig, out: Path) -> Path | None:
     """Checkpoint for Lightning to start from, or None."""
-    own = out / "last.ckpt"
-    path = own if own.is_file() else Path(config.resume) if config.resume else None
+    own = (out / "last.ckpt", out / "shards")
+    path = next((place for place in own if place.exists()), None)
+    path = path or (Path(config.resume) if config.resume else None)
     if path is None:
         return None
     found = read_checkpoint(path)
-    if not found.is_plain:
+    if not are_shards(path):
         return path
-    converted = out / f".converted-{os.getpid()}.ckpt"
-    torch.save(lightning_checkpoint(found), converted)
-    return converted
+    whole = out / f".resumed-{os.getpid()}.ckpt"
+    torch.save(found.raw, whole)
+    return whole
 
 
 def _start_from(task: DenoisingTask, path: str) -> None:

@@ -69,10 +69,13 @@ class DenoisingTask(OptimisedTask):
         self.latest = {name: value.detach().mean() for name, value in losses.items()}
         return total_loss(losses, batch.condition.mask)
 
-    def validation_step(self, numbered: NumberedBatch, _: int) -> None:
-        """Held-out losses of one batch at every time of `VALID_TIMES`, noise always the same."""
+    def held_out_losses(self, numbered: NumberedBatch) -> dict[str, Tensor]:
+        """Losses of one batch at every time of `VALID_TIMES`, and their means over the times.
+
+        The noise of a batch is always the same.
+        """
         batch = numbered.batch
-        totals: dict[str, Tensor] = {}
+        found: dict[str, Tensor] = {}
         for k, time in enumerate(VALID_TIMES):
             seed = step_seed(1_000 + k, numbered.number)
             losses = denoising_losses(
@@ -85,11 +88,15 @@ class DenoisingTask(OptimisedTask):
                 self.config.loss,
                 True,
             )
-            for name, value in losses.items():
-                self._log_valid(f"{name}/t{time:.1f}", value.mean())
-                totals[name] = totals.get(name, torch.zeros_like(value.mean())) + value.mean()
-        for name, value in totals.items():
-            self._log_valid(name, value / len(VALID_TIMES))
+            found |= {f"{name}/t{time:.1f}": value.mean() for name, value in losses.items()}
+        names = dict.fromkeys(name.split("/")[0] for name in found)
+        means = {n: torch.stack([found[f"{n}/t{t:.1f}"] for t in VALID_TIMES]) for n in names}
+        return found | {name: values.mean() for name, values in means.items()}
+
+    def validation_step(self, numbered: NumberedBatch, _: int) -> None:
+        """Log the held-out losses of one batch."""
+        for name, value in self.held_out_losses(numbered).items():
+            self._log_valid(name, value)
 
     def _log_valid(self, name: str, value: Tensor) -> None:
         self.log(f"valid/{name}", value, on_epoch=True, batch_size=1, sync_dist=True, logger=False)

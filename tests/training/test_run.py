@@ -139,34 +139,6 @@ def test_measuring_does_not_change_the_training(make_config, unbroken):
     assert_same_curve(rows(config.out), rows(measured.out))
 
 
-def test_a_plain_checkpoint_is_resumed(make_config, unbroken):
-    """A loop without Lightning: weights, average, optimizer and step go on from there."""
-    whole, _ = unbroken
-    first = make_config("first")
-    train(first, stop_at(3))
-    raw = torch.load(Path(first.out) / "last.ckpt", weights_only=True)
-    card = raw["proteinweaver"]
-
-    def bare(state):
-        return {k.removeprefix("net."): v for k, v in state.items()}
-
-    plain = {
-        "net": bare(raw["current_model_state"]),
-        "ema": bare(raw["state_dict"]),
-        "optimizer": raw["optimizer_states"][0],
-        **{key: card[key] for key in ("step", "residues", "minutes", "process")},
-        "config": {**card["model"], "offsets": tuple(card["model"]["offsets"])},
-    }
-    file = Path(first.out) / "plain.ckpt"
-    torch.save(plain, file)
-    config = make_config("second", resume=str(file))
-    assert train(config).step == 6
-    assert_same_curve(rows(whole.out)[3:], rows(config.out))
-    again = replace(config, trainer=replace(config.trainer, max_steps=7))
-    assert train(again).step == 7, "and that run is resumed from its own checkpoint"
-    assert not list(Path(config.out).glob(".*")), "nothing is left behind"
-
-
 def test_starting_from_other_weights(make_config, unbroken):
     """The average of another run becomes the first weights; step and optimizer start anew."""
     _, result = unbroken
