@@ -49,6 +49,7 @@ def check_plan(plan: DesignPlan) -> DesignWishes:
             _check_inside(plan, pair)
             _check_reach(plan, pair)
         _check_pairs(wishes.pairs)
+        _check_triangles(plan, wishes.pairs)
     except UserError as error:
         raise UserError(f"{label}{error}") from None
     return wishes
@@ -120,7 +121,7 @@ def _span(plan: DesignPlan, left: int, right: int) -> tuple[float, float]:
             source = _given(plan, place + 1)
             high += (
                 3.8 * len(there)
-                if source.backbone is None
+                if source.backbone is None or source.mode == "free"
                 else float(np.linalg.norm(source.backbone.ca[-1] - source.backbone.ca[0]))
                 + _ADAPTS
             )
@@ -161,9 +162,9 @@ def _check_inside(plan: DesignPlan, pair: PairWish) -> None:
 
 
 def _check_reach(plan: DesignPlan, pair: PairWish) -> None:
-    """Between neighbours along the chain the linker bounds the distance of any two residues."""
+    """Refuse distances that the linkers and domains between two domains do not allow."""
     one, two = sorted((_place_of(plan, int(pair.a[0])), _place_of(plan, int(pair.b[0]))))
-    if two != one + 1:
+    if one == two:
         return
     ca_one, ca_two = _inside_ca(plan, one), _inside_ca(plan, two)
     if ca_one is None or ca_two is None:
@@ -171,23 +172,25 @@ def _check_reach(plan: DesignPlan, pair: PairWish) -> None:
     ends = (pair.a, pair.b) if pair.a[0] < pair.b[0] else (pair.b, pair.a)
     a = ca_one[ends[0] - plan.domains[one].start]
     b = ca_two[ends[1] - plan.domains[two].start]
-    linker = plan.domains[two].start - plan.domains[one].stop
-    high = linker_span(linker)[1]
+    between = plan.domains[two].start - plan.domains[one].stop
+    linker = f"a linker of {between} residues"
+    if two > one + 1:
+        linker = f"a stretch of {between} residues between two domains"
+    high = _span(plan, one, two)[1]
     to_end = np.linalg.norm(a - ca_one[-1], axis=-1)
     from_start = np.linalg.norm(b - ca_two[0], axis=-1)
     if pair.kind == "apart":
         farthest = float((to_end[:, None] + from_start[None]).min() + high)
         if farthest < pair.limit:
             raise UserError(
-                f"{pair.text}: a linker of {linker} residues lets the closest of them be at most"
+                f"{pair.text}: {linker} lets the closest of them be at most"
                 f" {farthest:.1f} A apart; lengthen the linker, or leave out residues beside it"
             )
         return
     nearest = float(np.abs(to_end[:, None] - from_start[None]).min() - high)
     if nearest > pair.limit:
         raise UserError(
-            f"{pair.text}: a linker of {linker} residues keeps them at least {nearest:.1f} A"
-            " apart; lengthen the linker"
+            f"{pair.text}: {linker} keeps them at least {nearest:.1f} A apart; lengthen the linker"
         )
 
 
@@ -201,4 +204,29 @@ def _check_pairs(pairs: tuple[PairWish, ...]) -> None:
                 if np.isin(contact.a, a).all() and np.isin(contact.b, b).all():
                     raise UserError(
                         f"{contact.text} contradicts {apart.text}; drop one of the two wishes"
+                    )
+
+
+def _check_triangles(plan: DesignPlan, pairs: tuple[PairWish, ...]) -> None:
+    """Refuse two domains that stay farther apart than a third one that both touch is wide."""
+    contacts = [pair for pair in pairs if pair.kind == "contact"]
+    ends = [(pair, pair.a, pair.b) for pair in contacts]
+    ends += [(pair, pair.b, pair.a) for pair in contacts]
+    for apart in (pair for pair in pairs if pair.kind == "apart"):
+        for one, outer_a, inner_a in ends:
+            for two, outer_b, inner_b in ends:
+                middle = _place_of(plan, int(inner_a[0]))
+                ca = _inside_ca(plan, middle)
+                if ca is None or middle != _place_of(plan, int(inner_b[0])):
+                    continue
+                if not (np.isin(outer_a, apart.a).all() and np.isin(outer_b, apart.b).all()):
+                    continue
+                start = plan.domains[middle].start
+                wide = np.linalg.norm(ca[inner_a - start][:, None] - ca[inner_b - start], axis=-1)
+                most = one.limit + float(wide.max()) + _ADAPTS + two.limit
+                if most < apart.limit:
+                    label = _given(plan, middle).label
+                    raise UserError(
+                        f"{apart.text} contradicts {one.text} and {two.text}: both touch domain"
+                        f" '{label}', which leaves them {most:.1f} A at most; drop one of three"
                     )

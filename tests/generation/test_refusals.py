@@ -79,6 +79,18 @@ CASES = {
         ),
         "contradicts",
     ),
+    "contradicting wishes by way of a third domain": (
+        with_third(
+            linkers=[30],
+            contacts=["n:10-20 sh3:30-32 8", "sh3:40-42 c:80-90 8"],
+            apart=["n c 70"],
+        ),
+        "both touch domain 'sh3'",
+    ),
+    "a chain too short to stay apart": (
+        with_third(linkers=[4], apart=["n sh3 300"], order=["n", "c", "sh3"]),
+        "residues between two domains lets",
+    ),
     "contact inside a domain": (
         two(contacts=[{"a": "n:1", "b": "n:40", "max": 4}]),
         "both ends lie in domain 'n'",
