@@ -211,7 +211,7 @@ def difference_interval(
     nan = float("nan")
     if not len(a):
         return Interval(nan, nan, nan, 0)
-    of = np.mean if statistic == "mean" else np.median
+    of: Callable[..., float] = np.mean if statistic == "mean" else np.median
     value = float(of(a) - of(b))
     members = [np.flatnonzero(names == name) for name in np.unique(names)]
     if len(members) < 2:
