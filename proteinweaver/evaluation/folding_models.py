@@ -176,7 +176,7 @@ def _source(weights: str, kind: _Kind) -> str:
     if place.is_dir():
         if not (place / "config.json").is_file():
             raise UserError(f"{weights}: no config.json in it; give the folder of {kind.hub}")
-        return str(place)
+        return str(place.resolve())
     if place.exists():
         raise UserError(f"{weights}: a file; give the folder with config.json and the weights")
     if weights.count("/") != 1 or weights.startswith((".", "/", "~")):
