@@ -28,8 +28,9 @@ def evaluate(
         str | None,
         typer.Option(
             "--reference",
-            metavar="DIR|SET.npz",
-            help="Structures to measure novelty against.",
+            metavar="train|DIR|SET.npz|none",
+            help="What novelty is measured against: the training set, or structures of yours.",
+            show_default="train",
         ),
     ] = None,
     folded: Annotated[

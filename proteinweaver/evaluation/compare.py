@@ -4,7 +4,6 @@ TM-scores come from `proteinweaver.evaluation.quick`; "the TM-score of a pair" i
 two normalisations, novelty is normalised by the design. Chains of a file count as one.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +11,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from proteinweaver.data.store import StructureStore
 from proteinweaver.errors import UserError
 from proteinweaver.evaluation.clusters import leader_clusters
-from proteinweaver.evaluation.fingerprints import fingerprints, nearest
+from proteinweaver.evaluation.fingerprints import fingerprints
 from proteinweaver.evaluation.intervals import Interval, pair_mean_interval
+from proteinweaver.evaluation.novelty import (
+    TRAIN,
+    Novelty,
+    nearest_references,
+    novelty_of,
+    read_reference,
+)
 from proteinweaver.evaluation.pairs import LEAST, PairScores
 from proteinweaver.evaluation.records import Record
-from proteinweaver.evaluation.samples import Entry, find_entries, read_sample
+from proteinweaver.evaluation.samples import Entry
 
 __all__ = ["CompareConfig", "Comparison", "SetDiversity", "compare"]
 
@@ -35,17 +40,18 @@ class CompareConfig:
     enabled : bool
         Align at all; without it no diversity, clusters and novelty.
     reference : str
-        Folder or file of structures, or an npz structure set, to measure novelty against.
+        What novelty is measured against: ``train`` for the structures the shipped weights were
+        trained on, a folder or file of structures, an npz structure set, ``none`` for nothing.
     max_pairs : int
         Pairs that the mean pairwise TM-score of a set is sampled from.
     max_alignments : int
         Alignments a clustering may cost, shared by its chains: 12 to 120 candidates each.
     novelty_candidates : int
-        References, nearest by fingerprint, that a design is aligned with.
+        References, the likest ones, that a design is aligned with.
     """
 
     enabled: bool = True
-    reference: str = ""
+    reference: str = TRAIN
     max_pairs: int = 400
     max_alignments: int = 40_000
     novelty_candidates: int = 10
@@ -55,6 +61,10 @@ class CompareConfig:
         for name in ("max_pairs", "max_alignments", "novelty_candidates"):
             if getattr(self, name) < 1:
                 raise UserError(f"compare.{name} is {getattr(self, name)}; give 1 or more")
+
+    def candidates(self, designs: int) -> int:
+        """Representatives that each of so many designs is aligned with at most."""
+        return int(np.clip(self.max_alignments // designs, 12, 120))
 
 
 @dataclass(frozen=True)
@@ -87,12 +97,15 @@ class Comparison:
     diversity : mapping of str to SetDiversity
         By set: all designs, and under ``NAME (passing)`` those that pass the critic, or meet the
         geometry gate where no critic spoke.
+    novelty : mapping of str to Novelty
+        By set, under the same names.
     references : int
         Structures novelty was measured against.
     """
 
     values: tuple[dict[str, float | str], ...]
     diversity: Mapping[str, SetDiversity]
+    novelty: Mapping[str, Novelty]
     references: int
 
 
@@ -128,22 +141,34 @@ def compare(
     values: list[dict[str, float | str]] = [{} for _ in entries]
     usable = [k for k, record in enumerate(records) if len(record.ca) >= LEAST]
     if not config.enabled or not usable:
-        return Comparison(tuple(values), {}, 0)
-    names, others, other_digests = _reference(config.reference)
-    chains = [records[k].ca for k in usable] + others
-    digests = [records[k].digest for k in usable] + other_digests
-    prints = fingerprints(chains)
+        return Comparison(tuple(values), {}, {}, 0)
+    reference = read_reference(config.reference)
+    chains = [*(records[k].ca for k in usable), *reference.chains]
+    digests = [*(records[k].digest for k in usable), *reference.digests()]
+    prints = fingerprints(chains[: len(usable)])
+    if reference.chains:
+        prints = np.concatenate((prints, reference.prints))
     sets: dict[str, list[int]] = {}
     for row, k in enumerate(usable):
         sets.setdefault(entries[k].set, []).append(row)
-    diversity = {}
+    diversity, novelty = {}, {}
     with PairScores(chains, digests, workers) as scores:
         scores.load(cache)
+        if reference.chains:
+            own, others = range(len(usable)), range(len(usable), len(chains))
+            tm, which = nearest_references(own, others, prints, scores, config.novelty_candidates)
+            for k, value, j in zip(usable, tm.tolist(), which.tolist(), strict=True):
+                values[k]["novelty_tm"] = round(value, 4)
+                values[k]["novelty_name"] = reference.names[j - len(usable)]
+            scores.save(cache)
         for name, rows in sets.items():
             passing = [row for row in rows if _passes(records[usable[row]])]
             for label, members in ((name, rows), (f"{name} (passing)", passing)):
                 if not members or (members is passing and len(passing) == len(rows)):
                     continue
+                if reference.chains:
+                    sizes = [len(chains[row]) for row in members]
+                    novelty[label] = novelty_of(tm[members], sizes, reference.held_out)
                 found, places = _diversity(members, chains, prints, scores, config)
                 diversity[label] = found
                 if members is not rows:
@@ -153,10 +178,7 @@ def compare(
                         key = f"cluster_{round(100 * threshold)}"
                         values[usable[row]][key] = entries[usable[leader]].name
         scores.save(cache)
-        if others:
-            _novelty(usable, values, names, prints, scores, config.novelty_candidates)
-        scores.save(cache)
-    return Comparison(tuple(values), diversity, len(others))
+    return Comparison(tuple(values), diversity, novelty, len(reference.chains))
 
 
 def _passes(record: Record) -> bool:
@@ -179,10 +201,10 @@ def _diversity(
         (members[i], members[j]) for i, j in zip(first.tolist(), second.tolist(), strict=True)
     ]
     interval = pair_mean_interval(first, second, scores.of(pairs).mean(axis=1), len(members))
-    candidates = int(np.clip(config.max_alignments // len(members), 12, 120))
+    candidates = config.candidates(len(members))
     lengths = [len(chain) for chain in chains]
     places = [
-        leader_clusters(members, lengths, prints, scores.of, threshold, candidates)
+        leader_clusters(members, lengths, prints, scores, threshold, candidates)
         for threshold in THRESHOLDS
     ]
     counts = {
@@ -190,47 +212,3 @@ def _diversity(
         for threshold, place in zip(THRESHOLDS, places, strict=True)
     }
     return SetDiversity(len(members), interval, counts), places
-
-
-def _novelty(
-    usable: Sequence[int],
-    values: list[dict[str, float | str]],
-    names: Sequence[str],
-    prints: NDArray[np.float32],
-    scores: PairScores,
-    candidates: int,
-) -> None:
-    """Write the most similar reference of every design into ``values``."""
-    n = len(usable)
-    ranked = nearest(prints[:n], prints[n:], candidates)
-    pairs = [(row, n + int(j)) for row in range(n) for j in ranked[row]]
-    tm = scores.of(pairs)[:, 0].reshape(n, -1)
-    for row, k in enumerate(usable):
-        best = int(tm[row].argmax())
-        values[k]["novelty_tm"] = round(float(tm[row, best]), 4)
-        values[k]["novelty_name"] = names[int(ranked[row, best])]
-
-
-def _reference(path: str) -> tuple[list[str], list[NDArray[np.float32]], list[str]]:
-    """Names, CA positions and digests of the reference; empty without one."""
-    names: list[str] = []
-    chains: list[NDArray[np.float32]] = []
-    if not path:
-        return names, chains, []
-    if path.endswith(".npz"):
-        store = StructureStore(Path(path))
-        for number in range(len(store)):
-            item = store.item(number)
-            names.append(item.name)
-            chains.append(np.asarray(item.coord[:, 1], dtype=np.float32))
-    else:
-        for entry in find_entries([path])[0]:
-            backbone = read_sample(entry).backbone
-            if backbone is not None:
-                names.append(entry.name)
-                chains.append(np.asarray(backbone.ca, dtype=np.float32))
-    kept = [k for k, chain in enumerate(chains) if len(chain) >= LEAST]
-    if not kept:
-        raise UserError(f"{path}: no structure in it could be read; give another --reference")
-    digests = [hashlib.sha256(np.ascontiguousarray(chains[k]).tobytes()).hexdigest() for k in kept]
-    return [names[k] for k in kept], [chains[k] for k in kept], digests

@@ -1,10 +1,14 @@
 """Fingerprints: one vector per chain, so that similar folds are found without aligning all pairs.
 
-Two parts, each scaled to the same spread. The first is the mean over residues of random Fourier
-features of their descriptions (`proteinweaver.evaluation.quick.describe`): its inner product
-estimates how alike two chains' sets of local surroundings are, whatever their order. The second is
-a coarse distance map: the chain is cut into 14 stretches, and the distances of their centres are
-listed; it knows order and global arrangement but suffers from insertions.
+The mean over residues of random Fourier features of what surrounds them
+(`proteinweaver.evaluation.surroundings.describe`, 14 numbers f) and of their place along the chain
+(p, from 0 to 1):
+
+    cos(W f / 3 + 6 v p + b),   W, v normal, b uniform.
+
+The inner product of two fingerprints estimates how alike the chains' surroundings are at like
+places, whatever their lengths. It chooses a few hundred chains of thousands; the likeness of
+`proteinweaver.evaluation.surroundings` then ranks those.
 
 References
 ----------
@@ -17,22 +21,23 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from proteinweaver.evaluation.geometry import squared_distances
-from proteinweaver.evaluation.quick import describe
+from proteinweaver.evaluation.surroundings import describe
 
 __all__ = ["fingerprint", "fingerprints", "nearest"]
 
 Float32 = NDArray[np.float32]
 
 _FEATURES = 192
-_STRETCHES = 14
-_MAP_WEIGHT = 1.0
+_WIDTH = 3.0
+_PLACE = 6.0
 
 
 def _waves() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     rng = np.random.default_rng(17)
     size = describe(np.zeros((5, 3))).shape[1]
-    return rng.standard_normal((size, _FEATURES)) / 4.0, rng.uniform(0, 2 * np.pi, _FEATURES)
+    local = rng.standard_normal((size, _FEATURES)) / _WIDTH
+    place = rng.standard_normal((1, _FEATURES)) * _PLACE
+    return np.concatenate((local, place)), rng.uniform(0, 2 * np.pi, _FEATURES)
 
 
 _FREQUENCY, _PHASE = _waves()
@@ -48,23 +53,17 @@ def fingerprint(ca: ArrayLike) -> Float32:
 
     Returns
     -------
-    ndarray, dtype=float32, shape=(283,)
+    ndarray, dtype=float32, shape=(192,)
         Euclidean distances of fingerprints order chains by likeness.
     """
-    x = np.asarray(ca, dtype=np.float64)
-    bag = np.cos(describe(x) @ _FREQUENCY + _PHASE).mean(axis=0) * np.sqrt(2.0 / _FEATURES)
-    edges = np.linspace(0, len(x), _STRETCHES + 1)
-    place = (np.arange(len(x)) + 0.5)[None]
-    weight = np.clip(np.minimum(place - edges[:-1, None], edges[1:, None] - place) + 0.5, 0, 1)
-    centre = weight @ x / weight.sum(axis=1, keepdims=True)
-    pairs = np.triu_indices(_STRETCHES, 1)
-    away = np.sqrt(squared_distances(centre, centre)[pairs])
-    scale = _MAP_WEIGHT / np.sqrt(len(away)) * np.log1p(away / 8.0)
-    return np.concatenate((bag, scale)).astype(np.float32)
+    local = describe(ca)
+    place = (np.arange(len(local)) + 0.5) / len(local)
+    wave = np.column_stack((local, place)) @ _FREQUENCY + _PHASE
+    return (np.cos(wave).mean(axis=0) * np.sqrt(2.0 / _FEATURES)).astype(np.float32)
 
 
 def fingerprints(chains: Sequence[ArrayLike]) -> Float32:
-    """Compute the fingerprints of many chains, shape=(n, 283)."""
+    """Compute the fingerprints of many chains, shape=(n, 192)."""
     return np.stack([fingerprint(chain) for chain in chains])
 
 

@@ -1,22 +1,24 @@
 """TM-scores of pairs of chains: asked for by number, computed once, in several processes.
 
 `PairScores` knows a list of chains by their digests and keeps every score it has computed, also
-from one evaluation to the next.
+from one evaluation to the next. Scores come from a fast search; where much hangs on one, a careful
+search replaces it.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from proteinweaver.errors import UserError
-from proteinweaver.evaluation.quick import describe, quick_tm_pairs
+from proteinweaver.evaluation.quick import CAREFUL, quick_tm_pairs
+from proteinweaver.evaluation.surroundings import describe, likeness_pairs
 
 __all__ = ["LEAST", "PairScores", "cores"]
 
@@ -24,9 +26,12 @@ LEAST = 5
 """Residues under which chains are not aligned."""
 
 _CHUNK = 64
-_SERIAL = 150  # chains under which starting processes costs more than it saves
+_LIKENESS_CHUNK = 1024
+_SERIAL = 1500  # pairs under which starting processes costs more than it saves
 
 Chain = NDArray[np.float32]
+Key = tuple[str, str]
+Work = TypeVar("Work")
 _chains: list[Chain] = []
 _described: dict[int, NDArray[np.float32]] = {}
 
@@ -49,9 +54,14 @@ def _description(number: int) -> NDArray[np.float32]:
     return _described[number]
 
 
-def _score(pairs: list[tuple[int, int]]) -> NDArray[np.float64]:
+def _score(work: tuple[list[tuple[int, int]], int]) -> NDArray[np.float64]:
+    pairs, windows = work
     described = [(_description(i), _description(j)) for i, j in pairs]
-    return quick_tm_pairs([(_chains[i], _chains[j]) for i, j in pairs], described)
+    return quick_tm_pairs([(_chains[i], _chains[j]) for i, j in pairs], described, windows)
+
+
+def _likeness(pairs: list[tuple[int, int]]) -> NDArray[np.float64]:
+    return likeness_pairs([(_description(i), _description(j)) for i, j in pairs])
 
 
 class PairScores:
@@ -66,14 +76,16 @@ class PairScores:
     digests : sequence of str
         What each chain's content is known by in the file.
     workers : int, optional
-        Processes; 0 takes the cores of the machine. Few chains are aligned in this process.
+        Processes; 0 takes the cores of the machine. Few pairs are aligned in this process.
     """
 
     def __init__(self, chains: Sequence[Chain], digests: Sequence[str], workers: int = 0) -> None:
         self.chains = list(chains)
         self.digests = list(digests)
-        self.workers = 1 if len(self.chains) < _SERIAL else workers or cores()
-        self._known: dict[tuple[str, str], tuple[float, float]] = {}
+        self._size = [len(chain) for chain in self.chains]
+        self.workers = workers or cores()
+        self._known: dict[Key, tuple[float, float]] = {}
+        self._careful: set[Key] = set()
         self._pool: ProcessPoolExecutor | None = None
         self._is_ready = False
 
@@ -102,20 +114,61 @@ class PairScores:
         ndarray, dtype=float64, shape=(P, 2)
             Normalised by the first and by the second chain.
         """
+        return self._of(list(pairs), self._known, 0)
+
+    def careful(self, pairs: Iterable[tuple[int, int]]) -> NDArray[np.float64]:
+        """Give the scores of pairs after a careful search, which are kept from then on.
+
+        Parameters
+        ----------
+        pairs : iterable of (int, int)
+            Numbers of chains.
+
+        Returns
+        -------
+        ndarray, dtype=float64, shape=(P, 2)
+            Normalised by the first and by the second chain.
+        """
+        return self._of(list(pairs), self._careful, CAREFUL)
+
+    def likeness(self, pairs: Iterable[tuple[int, int]]) -> NDArray[np.float64]:
+        """Give the likeness of pairs (`surroundings.likeness_pairs`), which is not kept.
+
+        Parameters
+        ----------
+        pairs : iterable of (int, int)
+            Numbers of chains.
+
+        Returns
+        -------
+        ndarray, dtype=float64, shape=(P,)
+        """
         wanted = list(pairs)
+        chunks = [wanted[k : k + _LIKENESS_CHUNK] for k in range(0, len(wanted), _LIKENESS_CHUNK)]
+        found = self._map(_likeness, chunks, len(wanted) // 40)
+        return np.concatenate([np.zeros(0), *found])
+
+    def _of(
+        self, wanted: list[tuple[int, int]], known: Container[Key], windows: int
+    ) -> NDArray[np.float64]:
+        """Scores of pairs, those that are not ``known`` searched for from so many windows."""
         keys = [self._key(i, j) for i, j in wanted]
-        missing: dict[tuple[str, str], tuple[int, int]] = {}
+        missing: dict[Key, tuple[int, int]] = {}
         for key, (i, j) in zip(keys, wanted, strict=True):
-            if key not in self._known and key not in missing:
+            if key not in known and key not in missing:
                 missing[key] = (i, j) if self.digests[i] == key[0] else (j, i)
         # pairs of like size go together: chunks are padded to their longest
-        size = [len(chain) for chain in self.chains]
+        size = self._size
         order = sorted(missing.items(), key=lambda item: (size[item[1][0]], size[item[1][1]]))
         step = max(8, min(_CHUNK, -(-len(order) // self.workers)))
         chunks = [order[k : k + step] for k in range(0, len(order), step)]
-        for chunk, scores in zip(chunks, self._compute(chunks), strict=True):
+        work = [([pair for _, pair in chunk], windows) for chunk in chunks]
+        for chunk, scores in zip(chunks, self._map(_score, work, len(order)), strict=True):
             for (key, _), score in zip(chunk, scores, strict=True):
-                self._known[key] = (float(score[0]), float(score[1]))
+                before = self._known.get(key, (0.0, 0.0))
+                self._known[key] = (max(before[0], score[0]), max(before[1], score[1]))
+        if windows:
+            self._careful.update(missing)
         out = np.zeros((len(wanted), 2))
         for row, (key, (i, _)) in enumerate(zip(keys, wanted, strict=True)):
             score = self._known[key]
@@ -126,15 +179,15 @@ class PairScores:
         a, b = self.digests[i], self.digests[j]
         return (a, b) if a <= b else (b, a)
 
-    def _compute(
-        self, chunks: Sequence[Sequence[tuple[tuple[str, str], tuple[int, int]]]]
+    def _map(
+        self, function: Callable[[Work], NDArray[np.float64]], work: Sequence[Work], pairs: int
     ) -> Iterable[NDArray[np.float64]]:
-        numbers = [[pair for _, pair in chunk] for chunk in chunks]
-        if self.workers < 2:
+        """Do pieces of work in order, in other processes once there is much of it."""
+        if self.workers < 2 or (self._pool is None and pairs < _SERIAL):
             if not self._is_ready:
                 _receive(self.chains)
                 self._is_ready = True
-            return map(_score, numbers)
+            return map(function, work)
         if self._pool is None:
             self._pool = ProcessPoolExecutor(
                 self.workers,
@@ -142,7 +195,7 @@ class PairScores:
                 initializer=_receive,
                 initargs=(self.chains,),
             )
-        return self._pool.map(_score, numbers)
+        return self._pool.map(function, work)
 
     def load(self, path: Path) -> None:
         """Take over the scores of an earlier evaluation; a damaged file holds none."""
@@ -152,12 +205,15 @@ class PairScores:
             with np.load(path, allow_pickle=False) as archive:
                 names = archive["digests"].tolist()
                 pairs, scores = archive["pairs"].tolist(), archive["scores"].tolist()
+                careful = archive["careful"].tolist()
         except Exception:  # scores that cannot be read are computed again
             return
         here = set(self.digests)
-        for (i, j), score in zip(pairs, scores, strict=True):
+        for (i, j), score, is_careful in zip(pairs, scores, careful, strict=True):
             if names[i] in here and names[j] in here:
                 self._known[names[i], names[j]] = (score[0], score[1])
+                if is_careful:
+                    self._careful.add((names[i], names[j]))
 
     def save(self, path: Path) -> None:
         """Write all scores.
@@ -171,10 +227,17 @@ class PairScores:
         place = {name: k for k, name in enumerate(names)}
         pairs = np.array([[place[a], place[b]] for a, b in self._known], np.int32).reshape(-1, 2)
         scores = np.array(list(self._known.values()), np.float32).reshape(-1, 2)
+        careful = np.array([key in self._careful for key in self._known], np.bool_)
         partial = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             with partial.open("wb") as handle:
-                np.savez(handle, digests=np.array(names, "<U64"), pairs=pairs, scores=scores)
+                np.savez(
+                    handle,
+                    digests=np.array(names, "<U64"),
+                    pairs=pairs,
+                    scores=scores,
+                    careful=careful,
+                )
             os.replace(partial, path)
         except OSError as error:
             raise UserError(f"cannot write {path}: {error.strerror}") from None

@@ -1,11 +1,11 @@
 """A fast structural alignment, for the thousands of pairs of a clustering.
 
-Every residue is described by distances to its surroundings along the chain, the torsion of the CA
-trace and its number of neighbours. Three starts, two sequential alignments of similar descriptions
-and the gapless shift along which they agree best, are superposed and refined: score all pairs by
-``1 / (1 + (d / d0)^2)``, find the sequential alignment of highest sum, superpose on it, repeat.
-Gaps cost nothing, as in the TM-score itself, so the dynamic programme needs three operations a
-cell:
+Starts are sequential alignments of residues with similar surroundings
+(`proteinweaver.evaluation.surroundings`), one strict and one lenient, and the gapless shift along
+which they agree best; a careful search adds windows of 16 residues that agree best, each once.
+Every start is superposed and refined: score all pairs by ``1 / (1 + (d / d0)^2)``, find the
+sequential alignment of highest sum, superpose on it, repeat. Gaps cost nothing, as in the TM-score
+itself, so the dynamic programme needs three operations a cell:
 
     V(i, j) = max(V(i-1, j), V(i, j-1), V(i-1, j-1) + s(i, j)).
 
@@ -19,67 +19,33 @@ Mol. Biol. 48, 443.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from proteinweaver.evaluation.geometry import squared_distances
 from proteinweaver.evaluation.superposition import move
+from proteinweaver.evaluation.surroundings import (
+    batches,
+    describe,
+    pad,
+    similar,
+    square_distances,
+)
 from proteinweaver.evaluation.tm import search_superposition, tm_d0
-from proteinweaver.evaluation.torsions import ca_torsions
 
-__all__ = ["describe", "highest_path", "quick_tm_pairs"]
+__all__ = ["CAREFUL", "highest_path", "quick_tm_pairs"]
 
 FloatArray = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 
-_SPANS = (
-    (0, 2),
-    (0, 3),
-    (2, 2),
-    (3, 3),
-    (5, 5),
-    (8, 8),
-    (12, 12),
-    (0, 9),
-    (9, 0),
-    (20, 0),
-    (0, 20),
-)
-_WIDTHS = (np.float32(16.0), np.float32(40.0))  # of the similarity of descriptions
+CAREFUL = 8
+"""Further starts of a careful search."""
+
+_LENIENT = np.float32(40.0)  # width of the similarity of the second start
+_WINDOW = 16  # residues; a power of two
 _SCOUTING, _ROUNDS = 2, 3
 _CHUNK_CELLS = 3_000_000
-
-
-def describe(ca: ArrayLike) -> Float32:
-    """Describe the surroundings of every residue.
-
-    Parameters
-    ----------
-    ca : array_like, shape=(L, 3)
-        CA positions in angstrom.
-
-    Returns
-    -------
-    ndarray, dtype=float32, shape=(L, 14)
-        Distances along the chain (compressed where long), torsion (cosine, sine), neighbours; of
-        comparable spread.
-    """
-    x = np.asarray(ca, dtype=np.float64)
-    length = len(x)
-    place = np.arange(length)
-    columns = []
-    for before, after in _SPANS:
-        a, b = np.maximum(place - before, 0), np.minimum(place + after, length - 1)
-        columns.append(4.0 * np.log1p(np.linalg.norm(x[b] - x[a], axis=-1) / 4.0))
-    turn = np.zeros((length, 2))
-    if length > 3:
-        torsion = ca_torsions(x)
-        turn[1:-2] = np.stack((np.cos(torsion), np.sin(torsion)), axis=-1)
-    near = (squared_distances(x, x) < 10.0**2).sum(axis=1)
-    return np.column_stack((*columns, 1.5 * turn, 0.25 * near)).astype(np.float32)
 
 
 def highest_path(score: Float32) -> IntArray:
@@ -120,6 +86,7 @@ def highest_path(score: Float32) -> IntArray:
 def quick_tm_pairs(
     pairs: Sequence[tuple[ArrayLike, ArrayLike]],
     described: Sequence[tuple[Float32, Float32]] | None = None,
+    windows: int = 0,
 ) -> FloatArray:
     """TM-scores of many pairs by a fast alignment.
 
@@ -128,7 +95,9 @@ def quick_tm_pairs(
     pairs : sequence of (array_like, array_like), shapes (n_k, 3) and (m_k, 3)
         CA positions in angstrom, 5 or more residues each.
     described : sequence of pairs of ndarray, optional
-        `describe` of either side, where it is known already.
+        `surroundings.describe` of either side, where it is known already.
+    windows : int, optional
+        Further starts; `CAREFUL` for a search that hardly misses anything, at twice the cost.
 
     Returns
     -------
@@ -137,70 +106,62 @@ def quick_tm_pairs(
     """
     out: FloatArray = np.zeros((len(pairs), 2))
     size = np.array([[len(np.asarray(a)), len(np.asarray(b))] for a, b in pairs]).reshape(-1, 2)
-    order = np.lexsort((size[:, 1], size[:, 0]))
-    start = 0
-    while start < len(order):
-        stop = start + 1
-        while stop < len(order):
-            rows, columns = size[order[start : stop + 1]].max(axis=0)
-            if (stop + 1 - start) * rows * columns > _CHUNK_CELLS:
-                break
-            stop += 1
-        chunk = order[start:stop]
+    for chunk in batches(size, _CHUNK_CELLS):
         features = (
             [(describe(pairs[k][0]), describe(pairs[k][1])) for k in chunk]
             if described is None
             else [described[k] for k in chunk]
         )
-        out[chunk] = _solve([pairs[k] for k in chunk], features)
-        start = stop
-    return out
-
-
-def _padded(arrays: Sequence[ArrayLike], dtype: type) -> NDArray[Any]:
-    values: list[NDArray[Any]] = [np.asarray(a, dtype=dtype) for a in arrays]
-    longest = max(len(a) for a in values)
-    out: NDArray[Any] = np.zeros((len(values), longest, values[0].shape[1]), dtype=dtype)
-    for k, a in enumerate(values):
-        out[k, : len(a)] = a
+        out[chunk] = _solve([pairs[k] for k in chunk], features, windows)
     return out
 
 
 def _solve(
-    pairs: Sequence[tuple[ArrayLike, ArrayLike]], described: Sequence[tuple[Float32, Float32]]
+    pairs: Sequence[tuple[ArrayLike, ArrayLike]],
+    described: Sequence[tuple[Float32, Float32]],
+    windows: int,
 ) -> FloatArray:
     length = np.array([[len(np.asarray(a)), len(np.asarray(b))] for a, b in pairs])
-    x, y = (_padded([pair[side] for pair in pairs], np.float64) for side in (0, 1))
+    x, y = (pad([pair[side] for pair in pairs], np.float64) for side in (0, 1))
     inside = (np.arange(x.shape[1])[None] < length[:, :1])[:, :, None] & (
         np.arange(y.shape[1])[None] < length[:, 1:]
     )[:, None]
     short = length.min(axis=1)
     d0 = tm_d0(short) + 0.8
-    f, g = (_padded([pair[side] for pair in described], np.float32) for side in (0, 1))
-    square = _squares(f, g)
-    near = np.where(inside, np.maximum(np.exp(-square / _WIDTHS[0]) - 0.05, 0.0), 0.0)
-    wide = np.where(inside, np.exp(-square / _WIDTHS[1]), 0.0)
-    best = np.full(len(pairs), -1.0)
-    match = np.full(x.shape[:2], -1, dtype=np.int64)
-    for start in (highest_path(near), highest_path(wide), _best_shift(near)):
-        new = start
+    f, g = (pad([pair[side] for pair in described], np.float32) for side in (0, 1))
+    square = square_distances(f, g)
+    near = similar(square, inside)
+    wide = np.where(inside, np.exp(square * (-1.0 / _LENIENT)), np.float32(0.0))
+    starts = [highest_path(near), highest_path(wide), _best_shift(near)]
+    whole = len(starts)
+    starts += _best_windows(near, windows)
+    matches, values = [], []
+    for number, start in enumerate(starts):
+        new, best = start, np.full(len(pairs), -1.0)
+        match = start.copy()
         for turn in range(_SCOUTING):
-            new, value = _round(x, y, inside, new, d0, levels=3 if turn == 0 else 1)
-            value /= short
+            levels = 3 if turn == 0 and number < whole else 1
+            new, value = _round(x, y, inside, new, d0, levels)
             better = value > best
             best[better], match[better] = value[better], new[better]
-    onward = match.copy()
-    for _ in range(_ROUNDS):
-        onward, value = _round(x, y, inside, onward, d0, levels=1)
-        value /= short
-        better = value > best
-        best[better], match[better] = value[better], onward[better]
+        matches.append(match)
+        values.append(best)
+    score, found = np.array(values), np.array(matches)
+    every = np.arange(len(pairs))
+    order = np.argsort(-score, axis=0, kind="stable")
+    best, match = score[order[0], every], found[order[0], every]
+    for place in order[: 2 if windows else 1]:  # a careful search follows the second best as well
+        onward = found[place, every]
+        for _ in range(_ROUNDS):
+            onward, value = _round(x, y, inside, onward, d0, levels=1)
+            better = value > best
+            best[better], match[better] = value[better], onward[better]
     out = np.zeros((len(pairs), 2))
     valid, target = _matched(y, match)
     for side in range(2):
         norm = length[:, side]
         total, _, _ = search_superposition(
-            x, target, valid, tm_d0(norm), levels=2, step=1.0, iterations=8
+            x, target, valid, tm_d0(norm), levels=3 if windows else 2, step=1.0, iterations=8
         )
         out[:, side] = total / norm
     return out
@@ -227,8 +188,10 @@ def _round(
     _, rot, trans = search_superposition(
         x, target, valid, d0, levels=levels, step=1.0, iterations=4
     )
-    square = _squares(move(x, rot, trans), y)
-    score = inside / (1.0 + square / (d0**2).astype(np.float32)[:, None, None])
+    score = square_distances(move(x, rot, trans), y)
+    score *= (d0**-2).astype(np.float32)[:, None, None]
+    score += 1.0
+    np.divide(inside, score, out=score)
     new = highest_path(score)
     total = np.take_along_axis(score, np.maximum(new, 0)[..., None], axis=2)[..., 0]
     return new, np.where(new >= 0, total, 0.0).sum(axis=1).astype(np.float64)
@@ -247,12 +210,23 @@ def _best_shift(alike: Float32) -> IntArray:
     return np.where(there > 0, partner, -1)
 
 
-def _squares(a: NDArray[Any], b: NDArray[Any]) -> Float32:
-    """Squared distances, shape=(B, n, m)."""
-    centre = b.mean(axis=1, keepdims=True)
-    p, q = (a - centre).astype(np.float32), (b - centre).astype(np.float32)
-    cross = p @ np.swapaxes(q, 1, 2)
-    cross *= -2.0
-    cross += (p**2).sum(-1)[:, :, None]
-    cross += (q**2).sum(-1)[:, None]
-    return np.maximum(cross, 0.0, out=cross)
+def _best_windows(alike: Float32, number: int) -> list[IntArray]:
+    """Match the windows of highest sum along a diagonal, each far from those before."""
+    batch, rows, columns = alike.shape
+    sums, width = alike.copy(), 1
+    while width < min(_WINDOW, rows, columns) and number:
+        further = np.zeros_like(sums)
+        further[:, : rows - width, : columns - width] = sums[:, width:, width:]
+        sums += further
+        width *= 2
+    row = np.arange(rows)[None]
+    shift = np.arange(columns)[None] - np.arange(rows)[:, None]
+    out = []
+    for _ in range(number):
+        i, j = np.divmod(sums.reshape(batch, -1).argmax(axis=1), columns)
+        partner = row + (j - i)[:, None]
+        there = (np.abs(row - i[:, None] - (_WINDOW - 1) / 2) < _WINDOW / 2) & (partner < columns)
+        out.append(np.where(there, partner, -1))
+        beside = np.abs(shift[None] - (j - i)[:, None, None]) <= 2
+        sums[beside & (np.abs(row - i[:, None]) < _WINDOW)[:, :, None]] = -1.0
+    return out

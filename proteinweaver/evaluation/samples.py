@@ -24,10 +24,13 @@ from proteinweaver.errors import UserError
 from proteinweaver.io.read import STRUCTURE_SUFFIXES, read_structure, stem_of
 from proteinweaver.structure.backbone import Backbone
 
-__all__ = ["MOST_RESIDUES", "Entry", "Sample", "find_entries", "read_sample"]
+__all__ = ["MOST_RESIDUES", "WIDEST", "Entry", "Sample", "find_entries", "read_sample"]
 
 MOST_RESIDUES = 6000
 """Residues above which a structure is not measured: tables of all pairs would not fit memory."""
+
+WIDEST = 20_000.0
+"""Width above which coordinates cannot be meant in angstrom: that of a whole PDB file."""
 
 _SUFFIXES = tuple(suffix + end for suffix in STRUCTURE_SUFFIXES for end in ("", ".gz"))
 
@@ -202,7 +205,8 @@ def read_sample(entry: Entry) -> Sample:
         With an error where it cannot be read; never raises for what a file holds.
     """
     try:
-        structure = read_structure(entry.file, allow_ca_only=True)
+        with np.errstate(over="ignore"):  # coordinates beyond single precision are refused below
+            structure = read_structure(entry.file, allow_ca_only=True)
         told = _read_side(entry)
     except UserError as error:
         return Sample(entry, None, error=str(error).removeprefix(f"{entry.file}: "))
@@ -211,6 +215,10 @@ def read_sample(entry: Entry) -> Sample:
     if len(structure.backbone) > MOST_RESIDUES:
         large = f"{len(structure.backbone)} residues; at most {MOST_RESIDUES} are measured"
         return Sample(entry, None, error=f"{large}; give its chains in files of their own")
+    ca = structure.backbone.ca.astype(np.float64)
+    if np.isinf(structure.backbone.coord).any() or np.ptp(ca, axis=0).max() > WIDEST:
+        wide = f"wider than {WIDEST:.0f} A; its coordinates cannot be in angstrom"
+        return Sample(entry, None, error=wide)
     backbone = structure.backbone.replace(name=entry.name)
     notes = [note.text for note in structure.notes]
     facts: dict[str, str] = {}

@@ -71,7 +71,7 @@ def summary_of(
         "columns": [asdict(column) for column in columns],
         "sets": {
             name: _set_summary([r for r in rows if r.entry.set == name], columns)
-            | {"diversity": _diversity(name, comparison)}
+            | {"diversity": _diversity(name, comparison), "novelty": _novelty(name, comparison)}
             for name in names
         },
     }
@@ -117,6 +117,15 @@ def _diversity(name: str, comparison: Comparison) -> dict[str, Any]:
                 "clusters_per_design": {k: c / d.n for k, c in d.clusters.items()},
             }
     return found
+
+
+def _novelty(name: str, comparison: Comparison) -> dict[str, Any]:
+    parts = ((name, "all"), (f"{name} (passing)", "passing"))
+    return {
+        part: asdict(comparison.novelty[label])
+        for label, part in parts
+        if label in comparison.novelty
+    }
 
 
 def _against_natives(values: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -324,13 +324,13 @@ $("plots").onclick = (e) => { const f = e.target.closest("figure"); if (f) sortB
 function setTable() {
   const show = (v, d = 2) => (isNumber(v) ? v.toFixed(d) : "-");
   const between = (i, d = 2) => (i && isNumber(i.value) ? `${show(i.value, d)}${isNumber(i.low) ? ` (${show(i.low, d)}-${show(i.high, d)})` : ""}` : "-");
-  const head = ["set", "files", "unreadable", data.columns.some((c) => c.key === "pass") ? "pass" : "gate met", "mean pairwise TM", "clusters TM .5 / .6", "novelty TM", "energy distance to natives (floor; p)", "most frequent oddities"];
+  const head = ["set", "files", "unreadable", data.columns.some((c) => c.key === "pass") ? "pass" : "gate met", "mean pairwise TM", "clusters TM .5 / .6", "nearest reference, median TM (held-out natives)", "energy distance to natives (floor; p)", "most frequent oddities"];
   const lines = Object.entries(data.summary).map(([name, s], k) => {
-    const d = (s.diversity || {}).all, e = (s.natives || {}).energy;
+    const d = (s.diversity || {}).all, n = (s.novelty || {}).all, e = (s.natives || {}).energy;
     const odd = Object.entries(s.outside_natives).slice(0, 4).map(([key, n]) => `${key} ${n}`).join(", ");
     return [`<i style="display:inline-block;width:.8rem;height:.8rem;border-radius:3px;background:${SETS[k % SETS.length]}"></i> ${escape(name)}`,
       s.files, s.failed.length, between(s.columns.pass || s.columns.gate), d ? between(d.pairwise_tm) : "-", d ? Object.values(d.clusters).join(" / ") : "-",
-      between(s.columns.novelty_tm), e ? `${show(e.distance)} (${show(e.floor)}; p ${show(e.p_value, 3)})` : "-", escape(odd)];
+      n ? `${between(n.median)}${isNumber(n.held_out_median) ? ` (${show(n.held_out_median)})` : ""}` : "-", e ? `${show(e.distance)} (${show(e.floor)}; p ${show(e.p_value, 3)})` : "-", escape(odd)];
   });
   const row = (cells, tag) => `<tr>${cells.map((c, k) => `<${tag} class="${k === 0 || k === 8 ? "text" : ""}">${c}</${tag}>`).join("")}</tr>`;
   $("sets").innerHTML = `<h2>Sets</h2><table>${row(head, "th")}${lines.map((l) => row(l, "td")).join("")}</table>`;

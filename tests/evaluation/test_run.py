@@ -56,6 +56,7 @@ def table(out) -> dict[str, dict[str, str]]:
 
 
 def config(folder, out, **changes) -> EvaluateConfig:
+    changes = {"compare": CompareConfig(reference="none"), **changes}
     return EvaluateConfig(paths=(str(folder),), out=str(out), workers=1, **changes)
 
 
