@@ -28,7 +28,7 @@ from scipy.stats import t as student
 
 from proteinweaver.data.datamodule import NumberedBatch
 from proteinweaver.nets.denoiser import DenoiserConfig
-from proteinweaver.training.checkpoints import read_checkpoint
+from proteinweaver.training.checkpoints import Checkpoint, read_checkpoint
 from proteinweaver.training.config import (
     DataConfig,
     LoggerConfig,
@@ -76,27 +76,30 @@ def one_run(a: argparse.Namespace, name: str, seed: int, rate: float) -> dict[st
         ),
         logger=LoggerConfig(every=20),
     )
-    result = train(config)
-    found = held_out(config, out, a.batches)
-    found |= {"steps": result.step, "residues": result.metrics["residues"]}
+    train(config)
+    found = held_out(config, read_checkpoint(out / "last.ckpt"), out, a.batches)
     kept.write_text(json.dumps(found, indent=1) + "\n")
     return found
 
 
-def held_out(config: TrainConfig, out: Path, batches: int) -> dict[str, float]:
-    """Held-out losses of the averaged weights, means over batches."""
+def held_out(
+    config: TrainConfig, checkpoint: Checkpoint, out: Path, batches: int
+) -> dict[str, float]:
+    """Held-out losses of the averaged weights, means over batches, and what they cost."""
     source = open_sources(config, out).valid
     if source is None:
         raise SystemExit("nothing is held out in this data")
     task = TASKS[config.stage](config)
-    task.net.load_state_dict(read_checkpoint(out / "last.ckpt").state)
+    task.net.load_state_dict(checkpoint.state)
     task.net.eval()
     rows = []
     with torch.no_grad():
         for number in range(batches):
             batch = source.batch(number)
             rows.append(task.held_out_losses(NumberedBatch(number, batch, batch.residues)))
-    return {name: float(np.mean([float(row[name]) for row in rows])) for name in rows[0]}
+    losses = {name: float(np.mean([float(row[name]) for row in rows])) for name in rows[0]}
+    cost = {name: float(getattr(checkpoint, name)) for name in ("step", "residues", "minutes")}
+    return losses | cost
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
@@ -140,7 +143,7 @@ def main() -> int:
             baseline = baseline if len(baseline) else losses
             mean, width = interval(losses)
             other, other_width = interval(losses - baseline)
-            steps = int(np.mean([run["steps"] for run in runs]))
+            steps = int(np.mean([run["step"] for run in runs]))
             print(
                 f"| {name} | {rate:g} | {steps} | {mean:.4f} +- {width:.4f} "
                 f"| {other:+.4f} +- {other_width:.4f} |",
