@@ -4,12 +4,14 @@
     python scripts/eval_critic.py --negatives NEG --set ours=runs/designs
 
 Natives: domains of the test split that pass the geometry gate; for wrong poses, the same pairs of
-domains in their native pose. Negatives: those of ``negatives-test.npz`` (they passed the gate);
+domains in their native pose; for inverted chains, which are made of helical domains, those.
+Negatives: those of ``negatives-test.npz`` (they passed the gate);
 distorted ones from 2 degrees on, against natives and against the same natives relaxed in the same
 way without distortion (0 degrees). The baseline is a logistic regression on the columns of
 `proteinweaver.evaluation.geometry.ChainMetrics`, fitted to what the critic was trained on:
 natives, controls and negatives of the train split, without the kind that it never saw; the gain is
-the difference of the areas under the ROC curve. Intervals: 95%, bootstrap. Published sets stand
+the difference of the areas under the ROC curve. Intervals: 95%, bootstrap over the natives that
+backbones come from, so that five poses of one pair of domains count as one. Published sets stand
 beside natives of similar length.
 """
 
@@ -25,6 +27,7 @@ import numpy as np
 import torch
 from export_critic import natives
 
+from proteinweaver.data.hard_negatives import is_helical
 from proteinweaver.data.negative_sets import NegativeSet
 from proteinweaver.data.soundness_batches import chain_target
 from proteinweaver.data.store import StructureStore
@@ -51,7 +54,8 @@ PUBLISHED = {
     "demo L200": "scafflab_demo_L200",
 }
 COLUMNS = [f.name for f in fields(ChainMetrics) if f.name != "length"]
-BARS = {"distorted": 0.85, "glued": 0.90, "posed": 0.75}
+BARS = {"distorted": 0.85, "glued": 0.90, "joined": 0.90, "posed": 0.75}
+ROWS = ("glued", "joined", "mirrored", "inverted", "swapped", "posed")
 WRONG_FROM, CONTROL = 2.0, 0.5  # degrees
 POOL = 600  # natives that the baseline is fitted to
 
@@ -132,13 +136,16 @@ def against(
     judged: list[Soundness],
     plain: np.ndarray,
     threshold: float,
+    sources: np.ndarray,
 ) -> dict[str, object]:
     """One line of the table of negatives."""
     score = np.array([found.logit for found in judged])
-    area = auroc_interval(score[good], score[bad])
-    gain = auroc_gain(score[good], score[bad], plain[good], plain[bad])
-    lone = auroc_interval(plain[good], plain[bad])
-    passed = share_interval([judged[k].soundness >= threshold for k in bad])
+    own = (sources[good], sources[bad])
+    area = auroc_interval(score[good], score[bad], sources=own)
+    gain = auroc_gain(score[good], score[bad], plain[good], plain[bad], sources=own)
+    lone = auroc_interval(plain[good], plain[bad], sources=own)
+    through = np.array([judged[k].soundness >= threshold for k in bad])
+    passed = mean_interval([through[own[1] == name].mean() for name in np.unique(own[1])])
     bar = BARS.get(name.split(",")[0], 0.75)
     level = "met" if area.value >= bar else "NOT met"
     verdict = f"{level}, {'above' if gain.low > 0 else 'NOT above'} the columns"
@@ -181,21 +188,25 @@ def main() -> None:
     )
     kinds = np.array(["native"] * len(real) + made.arrays["kind"].tolist())
     sizes = np.append(np.zeros(len(real)), made.arrays["size"])
+    # chains made of many natives are a source each
+    sources = [chain.name for chain in real]
+    sources += [
+        f"many {k}" if name == "many" else name
+        for k, name in enumerate(made.arrays["source"].tolist())
+    ]
     # torsion-space kinds are up to 180 residues long, so are their natives
     lengths = np.array([len(chain) for chain in every])
     domains = np.flatnonzero((kinds == "native") & (lengths >= 50) & (lengths <= 180)).tolist()
     bent = np.flatnonzero((kinds == "distorted") & (sizes >= WRONG_FROM)).tolist()
     good = {
+        "inverted": [k for k in domains if is_helical(every[k].coord)],
         "posed": np.flatnonzero(kinds == "paired").tolist(),
         "distorted, relaxed alike": np.flatnonzero((kinds == "distorted") & (sizes == 0)).tolist(),
     }
     rows = {
         "distorted": bent,
         "distorted, relaxed alike": bent,
-        **{
-            kind: np.flatnonzero(kinds == kind).tolist()
-            for kind in ("glued", "mirrored", "swapped", "posed")
-        },
+        **{kind: np.flatnonzero(kinds == kind).tolist() for kind in ROWS if (kinds == kind).any()},
     }
     print(f"\nthreshold {threshold}; kinds never seen: {options.without}")
     report["negatives"] = {
@@ -206,6 +217,7 @@ def main() -> None:
             judged,
             plain,
             threshold,
+            np.array(sources),
         )
         for kind, bad in rows.items()
     }

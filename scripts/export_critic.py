@@ -1,6 +1,6 @@
 """From a trained soundness run to the shipped critic: averaged weights, calibration, threshold.
 
-    python scripts/export_critic.py SOUND/last.ckpt --data DIR --negatives NEG
+    python scripts/export_critic.py SOUND/last.ckpt --sequence SEQ/last.ckpt --negatives NEG
 
 Calibration (Platt, by maximum likelihood) and threshold come from the valid split alone: its
 domains and chains, the controls and the negatives that passed the gate. The threshold is the
@@ -9,7 +9,6 @@ soundness that 95% of the native domains and chains exceed.
 
 import argparse
 import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -83,7 +82,9 @@ def calibrated(critic: TrainedCritic, data: Path, negatives: NegativeSet) -> Cal
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("--sequence", type=Path, help="checkpoint of the sequence head's last leg")
+    parser.add_argument(
+        "--sequence", type=Path, required=True, help="checkpoint of the sequence head"
+    )
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--negatives", type=Path, required=True, help="folder of the sets")
     parser.add_argument("-o", "--out", type=Path, default=REPO / "proteinweaver" / "weights")
@@ -91,13 +92,10 @@ def main() -> None:
     torch.set_num_threads(1)
     state, card = critic_state(options.checkpoint)
     runs = {card["head"]: card}
-    if options.sequence:
-        other, runs["sequence"] = critic_state(options.sequence)
-        decoder = ("sequence_layers.", "sequence_out.")
-        trunk = [k for k in state if not k.startswith((*decoder, "branches."))]
-        if not all(torch.equal(state[k], other[k]) for k in trunk):
-            sys.exit(f"error: {options.sequence}: its trunk is not that of {options.checkpoint}")
-        state |= {k: v for k, v in other.items() if k.startswith(decoder)}
+    other, runs["sequence"] = critic_state(options.sequence)
+    of_soundness = ("judging.", "branches.")
+    state = {k: v for k, v in state.items() if k.startswith(of_soundness)}
+    state |= {k: v for k, v in other.items() if not k.startswith(of_soundness)}
     state = {key: value.half() for key, value in state.items()}
     config = build(CriticConfig, card["critic"], "checkpoint: critic")
     net = Critic(config)

@@ -1,10 +1,11 @@
-"""Train the critic: first the trunk with its sequence head, then the soundness head on it.
+"""Train the critic: the trunk with its sequence head, then a copy with the soundness head.
 
     python scripts/train_critic.py -o SEQ head=sequence data.folder=DIR trainer.max_minutes=60
     python scripts/build_negatives.py --data DIR -o NEG
     python scripts/train_critic.py -o SOUND head=soundness init=SEQ/last.ckpt data.folder=DIR \
         data.negatives=NEG trainer.max_minutes=20
-    python scripts/export_critic.py SOUND/last.ckpt --data DIR --negatives NEG
+    python scripts/export_critic.py SOUND/last.ckpt --sequence SEQ/last.ckpt --data DIR \
+        --negatives NEG
 
 KEY=VALUE sets any key of `proteinweaver.training.critic_config.CriticTrainConfig`. The same
 command goes on where it stopped; SIGTERM and Ctrl-C save first.

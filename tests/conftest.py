@@ -70,7 +70,13 @@ def tiny_critic(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("critic")
     config = CriticConfig(
-        width=16, neighbours=8, trunk_layers=1, sequence_layers=2, branches=2, branch_width=8
+        width=16,
+        neighbours=8,
+        judge_neighbours=8,
+        trunk_layers=1,
+        sequence_layers=2,
+        branches=2,
+        branch_width=8,
     )
     torch.manual_seed(0)
     settings = {"critic": asdict(config), "calibration": {"slope": 1.0, "threshold": 0.4}}

@@ -18,6 +18,8 @@ kind           what it is
 ``paired``     the control of ``posed``: the same two domains in their native pose
 =============  ==================================================================================
 
+`proteinweaver.data.hard_negatives` adds ``joined`` and ``inverted``, which keep hydrogen bonds.
+
 The target of a residue is the share of its neighbours' distances that are those of the native
 (`local_agreement`); 0 throughout in chains that have no native. Nothing here measures the gate:
 who builds a set keeps what passes it.
@@ -47,8 +49,8 @@ __all__ = [
 
 FloatArray = NDArray[np.float64]
 
-KINDS = ("distorted", "glued", "mirrored", "swapped", "posed", "paired")
-_LOOP = 2  # P-SEA class
+KINDS = ("distorted", "glued", "mirrored", "swapped", "posed", "paired", "joined", "inverted")
+LOOP = 2  # P-SEA class
 _RADIUS = 15.0  # angstrom, of local agreement
 _TOLERANCES = (0.5, 1.0, 2.0, 4.0)
 _STIFF, _SOFT = 200.0, 15.0  # springs on torsions in elements and in loops, per square radian
@@ -121,16 +123,16 @@ def local_agreement(coord: NDArray[np.floating], native: NDArray[np.floating]) -
     return np.where(total > 0, (kept * counted).sum(-1) / np.maximum(total, 1), 1.0)
 
 
-def _springs(sse: NDArray[np.uint8]) -> FloatArray:
-    return np.where(sse == _LOOP, _SOFT, _STIFF)
+def springs(sse: NDArray[np.uint8]) -> FloatArray:
+    return np.where(sse == LOOP, _SOFT, _STIFF)
 
 
-def _gyration(coord: NDArray[np.float32]) -> float:
+def gyration(coord: NDArray[np.float32]) -> float:
     ca = coord[:, 1].astype(np.float64)
     return float(np.sqrt(((ca - ca.mean(0)) ** 2).sum(-1).mean()))
 
 
-def _whole(
+def one_chain(
     kind: str, size: float, source: str, coord: FloatArray, target: FloatArray | None = None
 ) -> Negative:
     length = len(coord)
@@ -148,12 +150,12 @@ def _whole(
 def distorted(item: StructureItem, size: float, rng: np.random.Generator) -> Negative:
     """Change all torsions by noise of ``size`` degrees and relax."""
     noise = np.radians(size) * rng.standard_normal((2, len(item)))
-    goal = Relaxation(1.03 * _gyration(item.coord), _springs(item.sse))
+    goal = Relaxation(1.03 * gyration(item.coord), springs(item.sse))
     coord = relax(torsion_chain(item.coord), goal, noise[0], noise[1])
-    return _whole("distorted", size, item.name, coord, local_agreement(coord, item.coord))
+    return one_chain("distorted", size, item.name, coord, local_agreement(coord, item.coord))
 
 
-def _glue(parts: Sequence[TorsionChain], joints: Sequence[FloatArray]) -> TorsionChain:
+def glue(parts: Sequence[TorsionChain], joints: Sequence[FloatArray]) -> TorsionChain:
     """Join chains; ``joints[k]`` is the step from part k to part k + 1."""
     steps = [parts[0].step]
     for joint, part in zip(joints, parts[1:], strict=True):
@@ -174,24 +176,24 @@ def glued(pool: Sequence[StructureItem], length: int, rng: np.random.Generator) 
         classes.append(item.sse[start : start + size])
         have += size
     rg = 2.2 * length**0.38 * float(rng.uniform(0.92, 1.12))
-    goal = Relaxation(rg, _springs(np.concatenate(classes)), steps=150)
-    return _whole("glued", 0.0, "many", relax(_glue(parts, joints[:-1]), goal))
+    goal = Relaxation(rg, springs(np.concatenate(classes)), steps=150)
+    return one_chain("glued", 0.0, "many", relax(glue(parts, joints[:-1]), goal))
 
 
 def mirrored(item: StructureItem, rng: np.random.Generator) -> Negative:
     """Draw a native towards its mirror image, elements kept."""
     image = item.coord[:, 1].astype(np.float64) * [1.0, 1.0, -1.0]
-    start = rng.normal(size=(2, len(item))) * np.radians(np.where(item.sse == _LOOP, 8.0, 1.0))
-    goal = Relaxation(1.03 * _gyration(item.coord), _springs(item.sse), target=image, steps=150)
+    start = rng.normal(size=(2, len(item))) * np.radians(np.where(item.sse == LOOP, 8.0, 1.0))
+    goal = Relaxation(1.03 * gyration(item.coord), springs(item.sse), target=image, steps=150)
     coord = relax(torsion_chain(item.coord), goal, start[0], start[1])
     off = coord[:, 1] - superposed(image, coord[:, 1])
     size = float(np.sqrt((off**2).sum(-1).mean()))
-    return _whole("mirrored", size, item.name, coord)
+    return one_chain("mirrored", size, item.name, coord)
 
 
 def swapped(item: StructureItem, rng: np.random.Generator) -> Negative | None:
     """Let two stretches of a native change places; None where it has no loops to cut."""
-    loops = [i for i in range(8, len(item) - 8) if item.sse[i] == _LOOP]
+    loops = [i for i in range(8, len(item) - 8) if item.sse[i] == LOOP]
     cuts: list[int] = []
     for place in rng.permutation(loops).tolist():
         if all(abs(place - cut) >= 15 for cut in cuts):
@@ -207,8 +209,8 @@ def swapped(item: StructureItem, rng: np.random.Generator) -> Negative | None:
     parts = [chain.part(*blocks[k]) for k in order]
     joints = [chain.step[min(blocks[k][1], len(item) - 1) - 1] for k in order[:-1]]
     classes = np.concatenate([item.sse[slice(*blocks[k])] for k in order])
-    goal = Relaxation(1.03 * _gyration(item.coord), _springs(classes), steps=150)
-    return _whole("swapped", 0.0, item.name, relax(_glue(parts, joints), goal))
+    goal = Relaxation(1.03 * gyration(item.coord), springs(classes), steps=150)
+    return one_chain("swapped", 0.0, item.name, relax(glue(parts, joints), goal))
 
 
 def _random_rotation(rng: np.random.Generator) -> FloatArray:

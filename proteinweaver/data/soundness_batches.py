@@ -1,7 +1,9 @@
 """Training batches of the soundness head: natives and negatives in equal parts.
 
-Natives are domains, whole chains and the controls of wrong poses; negatives are drawn kind by kind
-(`proteinweaver.data.negatives`). All get the same Gaussian noise. What a branch of the ensemble
+Natives are domains and whole chains; negatives are drawn kind by kind
+(`proteinweaver.data.negatives`, `proteinweaver.data.hard_negatives`). Wrong poses come together
+with the same two domains in their native pose, so that what tells them apart is the pose and
+nothing else. All get the same Gaussian noise. What a branch of the ensemble
 never sees, a third of all sources, depends on the branch, so that the branches differ where data
 are thin.
 """
@@ -25,8 +27,15 @@ __all__ = ["CHAIN_RAMP", "SoundnessBatch", "SoundnessSource", "chain_target"]
 
 #: Mean local agreement at which a distorted chain counts as unsound, and as sound again.
 CHAIN_RAMP = (0.70, 0.92)
-_PAIR_SHARE, _CHAIN_SHARE = 0.4, 0.1
-_ODDS = {"distorted": 0.3, "glued": 0.1, "mirrored": 0.05, "swapped": 0.05, "posed": 0.5}
+_PAIR_SHARE, _CHAIN_SHARE = 0.35, 0.15  # of what is drawn; of single natives
+_ODDS = {
+    "distorted": 0.4,
+    "glued": 0.12,
+    "mirrored": 0.06,
+    "swapped": 0.05,
+    "joined": 0.25,
+    "inverted": 0.12,
+}
 _LENGTHS = (40, 360)
 _LEFT_OUT = 3  # a branch does not see one source in this many
 
@@ -127,39 +136,48 @@ class SoundnessSource:
             lengths = store.lengths[members]
             members = members[(lengths >= _LENGTHS[0]) & (lengths <= _LENGTHS[1])]
             self._natives[name] = (store, members, store.weights(members))
-        kinds = negatives.arrays["kind"]
+        kinds, sources = negatives.arrays["kind"], negatives.arrays["source"]
         self._kinds = {
             kind: np.flatnonzero(kinds == kind)
-            for kind in (*_ODDS, "paired")
+            for kind in _ODDS
             if kind not in without and (kinds == kind).any()
         }
-        odds = np.array([_ODDS.get(kind, 0.0) for kind in self._kinds])
+        odds = np.array([_ODDS[kind] for kind in self._kinds])
         self._odds = odds / odds.sum()
+        # a control is written behind its wrong pose; either may have missed the gate
+        together = (
+            (kinds[:-1] == "posed") & (kinds[1:] == "paired") & (sources[:-1] == sources[1:])
+        )
+        self._poses = np.flatnonzero(together & ("posed" not in without))
 
     def _native(self, rng: np.random.Generator) -> Negative:
         """Draw a native, as a negative of which everything is right."""
-        dice = rng.random()
-        if "paired" in self._kinds and dice > 1.0 - _PAIR_SHARE:
-            return self.negatives.item(int(rng.choice(self._kinds["paired"])))
-        name = "chains" if dice < _CHAIN_SHARE else "domains"
+        name = "chains" if rng.random() < _CHAIN_SHARE else "domains"
         store, members, weights = self._natives[name]
         item = store.item(int(rng.choice(members, p=weights)))
         right = np.ones(len(item), dtype=np.float32)
         return Negative("paired", 0.0, item.name, item.coord, item.break_after, right)
 
-    def _drawn(self, rng: np.random.Generator) -> Negative:
-        if rng.random() < 0.5:
-            return self._native(rng)
+    def _drawn(self, rng: np.random.Generator) -> list[Negative]:
+        if len(self._poses) and rng.random() < _PAIR_SHARE:
+            number = int(rng.choice(self._poses))
+            both = [self.negatives.item(number), self.negatives.item(number + 1)]
+            return both if rng.random() < 0.5 else both[::-1]
+        if not self._kinds or rng.random() < 0.5:
+            return [self._native(rng)]
         kind = list(self._kinds)[int(rng.choice(len(self._odds), p=self._odds))]
-        return self.negatives.item(int(rng.choice(self._kinds[kind])))
+        return [self.negatives.item(int(rng.choice(self._kinds[kind])))]
 
     def batch(self, step: int) -> SoundnessBatch:
         """Batch number ``step``."""
         rng = np.random.default_rng([self.seed, step])
-        items, room = [], self.residues
+        items: list[Negative] = []
+        room = self.residues
         while room > 0:
-            items.append(self._drawn(rng))
-            room -= len(items[-1].coord)
+            for item in self._drawn(rng):
+                if room > 0:
+                    items.append(item)
+                    room -= len(item.coord)
         # the last one is cut to fill the batch exactly, and then counts for nothing
         whole = len(items) - int(room < 0)
         keep = len(items[-1].coord) + room

@@ -236,9 +236,9 @@ def soundness_of(
     out: list[Soundness] = []
     for rows in _groups(backbones):
         group = backbones[rows]
-        chains = packed(group, critic.net.config.neighbours)
+        chains = packed(group, critic.net.config.judge_neighbours)
         with torch.no_grad():
-            found = critic.net.judge(critic.net.trunk(chains), chains)
+            found = critic.net.judge(chains)
         logits = found.chain.double().numpy()
         residue = torch.sigmoid(found.residue).mean(0).double().numpy()
         ends = np.cumsum([0, *map(len, group)])

@@ -1,13 +1,15 @@
 """How well a score tells two sets apart: the area under the ROC curve, and a baseline to beat.
 
 The area is the probability that an item of the first set scores above one of the second, ties
-counting one half (Mann-Whitney). Intervals draw items of both sets again.
+counting one half (Mann-Whitney). Intervals draw items of both sets again; where several items come
+from one source (poses of the same two domains), sources are drawn instead, in both sets alike.
 
 References
 ----------
 Hanley & McNeil 1982, Radiology 143, 29 (the area as a probability).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,12 +54,34 @@ def auroc(positive: ArrayLike, negative: ArrayLike) -> float:
     return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * m))
 
 
-def _draws(n: int, m: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+Rows = tuple[NDArray[np.int64], NDArray[np.int64]]
+Sources = tuple[ArrayLike, ArrayLike]
+
+
+def _draws(n: int, m: int) -> Iterator[Rows]:
     rng = np.random.default_rng(_SEED)
-    return [(rng.integers(0, n, n), rng.integers(0, m, m)) for _ in range(_DRAWS)]
+    for _ in range(_DRAWS):
+        yield rng.integers(0, n, n), rng.integers(0, m, m)
 
 
-def auroc_interval(positive: ArrayLike, negative: ArrayLike, level: float = 0.95) -> Interval:
+def _draws_of_sources(sources: Sources) -> Iterator[Rows]:
+    names = [np.asarray(own, dtype=np.str_) for own in sources]
+    every, number = np.unique(np.concatenate(names), return_inverse=True)
+    first, second = number[: len(names[0])], number[len(names[0]) :]
+    rng = np.random.default_rng(_SEED)
+    for _ in range(_DRAWS):
+        times = np.bincount(rng.integers(0, len(every), len(every)), minlength=len(every))
+        rows = [np.repeat(np.arange(len(own)), times[own]) for own in (first, second)]
+        if len(rows[0]) and len(rows[1]):
+            yield rows[0], rows[1]
+
+
+def auroc_interval(
+    positive: ArrayLike,
+    negative: ArrayLike,
+    level: float = 0.95,
+    sources: Sources | None = None,
+) -> Interval:
     """Area under the ROC curve with a percentile bootstrap interval over both sets.
 
     Parameters
@@ -65,13 +89,15 @@ def auroc_interval(positive: ArrayLike, negative: ArrayLike, level: float = 0.95
     positive, negative : array_like, shape=(n,) and (m,)
     level : float, optional
         Coverage.
+    sources : (array_like, array_like), optional
+        Names of what the items of both sets come from, drawn in place of items.
 
     Returns
     -------
     Interval
-        ``n`` is the size of the smaller set.
+        ``n`` is the size of the smaller set, in sources where these are given.
     """
-    return auroc_gain(positive, negative, None, None, level)
+    return auroc_gain(positive, negative, None, None, level, sources)
 
 
 def auroc_gain(
@@ -80,6 +106,7 @@ def auroc_gain(
     other_positive: ArrayLike | None,
     other_negative: ArrayLike | None,
     level: float = 0.95,
+    sources: Sources | None = None,
 ) -> Interval:
     """Area of a score minus that of another score of the same items, with its interval.
 
@@ -90,6 +117,8 @@ def auroc_gain(
         The other score; None for no subtraction.
     level : float, optional
         Coverage.
+    sources : (array_like, array_like), optional
+        Names of what the items of both sets come from, drawn in place of items.
 
     Returns
     -------
@@ -108,9 +137,14 @@ def auroc_gain(
         return area if other is None else area - auroc(other[0][i], other[1][j])
 
     everything = value(np.arange(len(first)), np.arange(len(second)))
-    spread = [value(i, j) for i, j in _draws(len(first), len(second))]
+    count = min(len(first), len(second))
+    draws = _draws(len(first), len(second))
+    if sources is not None:
+        count = min(len(np.unique(np.asarray(own))) for own in sources)
+        draws = _draws_of_sources(sources)
+    spread = [value(i, j) for i, j in draws]
     low, high = np.quantile(spread, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(everything, float(low), float(high), min(len(first), len(second)))
+    return Interval(everything, float(low), float(high), count)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The critic's network: one structure trunk, two heads.
+"""The critic's network: a structure trunk with two heads, each on a copy of its own.
 
 The trunk passes messages over the graph of nearest residues (`proteinweaver.nets.critic_graph`),
 
@@ -11,10 +11,11 @@ its last taken after the sum: two thirds of the work are gone, because they happ
 *Sequence head*: the probability of a sequence in a random order of decoding, every residue seeing
 the amino acids of the neighbours that come before it in that order (order-agnostic).
 
-*Soundness head*: an ensemble of small branches on the same trunk. A branch passes messages of its
-own, gives a logit to every residue and one to the whole backbone: from the mean of the residues
-and four means weighted by attention, of states and of the residues' own logits, and from the mean
-of descriptors (`proteinweaver.nets.critic_descriptors`).
+*Soundness head*: an ensemble of small branches on a second trunk, which starts as a copy of the
+first and learns what tells natives from negatives. A branch passes messages of its own, gives a
+logit to every residue and one to the whole backbone: from the mean of the residues and four means
+weighted by attention, of states and of the residues' own logits, and from the mean of descriptors
+(`proteinweaver.nets.critic_descriptors`).
 
 References
 ----------
@@ -40,7 +41,7 @@ from proteinweaver.nets.critic_graph import (
     separation,
 )
 
-__all__ = ["AMINO_ACIDS", "Critic", "CriticConfig", "Judgement", "Trunk"]
+__all__ = ["AMINO_ACIDS", "Critic", "CriticConfig", "Judgement", "StructureTrunk", "Trunk"]
 
 #: Amino acids of the sequence head; the next index is "not known".
 AMINO_ACIDS = 20
@@ -57,8 +58,8 @@ class CriticConfig:
     ----------
     width : int
         Channels of residues and edges.
-    neighbours : int
-        K of the graph.
+    neighbours, judge_neighbours : int
+        K of the graph of the sequence head, and of the soundness head.
     trunk_layers, sequence_layers : int
         Message layers of the trunk and of the sequence head.
     branches, branch_width, branch_layers : int
@@ -69,6 +70,7 @@ class CriticConfig:
 
     width: int = 96
     neighbours: int = 20
+    judge_neighbours: int = 20
     trunk_layers: int = 3
     sequence_layers: int = 3
     branches: int = 3
@@ -260,8 +262,8 @@ class _Branch(nn.Module):
         return logit, residue
 
 
-class Critic(nn.Module):
-    """Structure network with a sequence head and a soundness head.
+class StructureTrunk(nn.Module):
+    """Features of residues and edges, and the message layers on them.
 
     Parameters
     ----------
@@ -270,7 +272,6 @@ class Critic(nn.Module):
 
     def __init__(self, config: CriticConfig) -> None:
         super().__init__()
-        self.config = config
         width = config.width
         self.node_in = nn.Linear(NODE_FEATURES, width)
         self.edge_in = nn.Linear(EDGE_FEATURES, width)
@@ -279,11 +280,6 @@ class Critic(nn.Module):
             _TrunkLayer(width, config.dropout, k + 1 < config.trunk_layers)
             for k in range(config.trunk_layers)
         )
-        self.sequence_layers = nn.ModuleList(
-            _SequenceLayer(width, config.dropout) for _ in range(config.sequence_layers)
-        )
-        self.sequence_out = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, AMINO_ACIDS))
-        self.branches = nn.ModuleList(_Branch(config) for _ in range(config.branches))
 
     def trunk(self, chains: PackedChains) -> Trunk:
         """Run the trunk."""
@@ -295,6 +291,26 @@ class Critic(nn.Module):
         for layer in self.layers:
             h, e = layer(h, e, chains.neighbour, chains.near)
         return Trunk(h, e)
+
+
+class Critic(StructureTrunk):
+    """Structure network with a sequence head, and its copy with a soundness head.
+
+    Parameters
+    ----------
+    config : CriticConfig
+    """
+
+    def __init__(self, config: CriticConfig) -> None:
+        super().__init__(config)
+        self.config = config
+        width = config.width
+        self.sequence_layers = nn.ModuleList(
+            _SequenceLayer(width, config.dropout) for _ in range(config.sequence_layers)
+        )
+        self.sequence_out = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, AMINO_ACIDS))
+        self.judging = StructureTrunk(config)
+        self.branches = nn.ModuleList(_Branch(config) for _ in range(config.branches))
 
     def sequence_logits(
         self, trunk: Trunk, chains: PackedChains, amino: Tensor, rank: Tensor
@@ -356,10 +372,11 @@ class Critic(nn.Module):
                 branch.plain.weight.copy_(law.weight)
                 branch.plain.bias.copy_(law.bias)
 
-    def judge(self, trunk: Trunk, chains: PackedChains) -> Judgement:
+    def judge(self, chains: PackedChains) -> Judgement:
         """Logits of soundness from every branch."""
         count = chains.count
         with torch.no_grad():
             described = residue_descriptors(chains)
+        trunk = self.judging.trunk(chains)
         found = [branch(trunk, described, chains, count) for branch in self.branches]
         return Judgement(torch.stack([c for c, _ in found]), torch.stack([r for _, r in found]))

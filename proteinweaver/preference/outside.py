@@ -43,9 +43,9 @@ def branch_soundness(
     UserError
         If there is no such branch.
     """
-    chains = packed([subject.backbone], critic.net.config.neighbours)
+    chains = packed([subject.backbone], critic.net.config.judge_neighbours)
     with torch.no_grad():
-        logits = critic.net.judge(critic.net.trunk(chains), chains).chain[:, 0].double().numpy()
+        logits = critic.net.judge(chains).chain[:, 0].double().numpy()
     if not branches or min(branches) < 0 or max(branches) >= len(logits):
         raise UserError(f"the critic has branches 0 to {len(logits) - 1}, not {list(branches)}")
     values = critic.calibration.probability(logits[list(branches)])

@@ -57,16 +57,15 @@ class CriticTrainConfig:
 
     Parameters
     ----------
-    head : {"sequence", "decoder", "soundness"}
-        Train the trunk with the sequence head; or, on a trunk that is kept as it is (give `init`),
-        the sequence head alone, or the soundness branches.
+    head : {"sequence", "soundness"}
+        Train the trunk with the sequence head; or a copy of a trained trunk (give `init`) with the
+        soundness branches.
     out : str
         Folder of ``last.ckpt``, ``metrics.jsonl`` and ``train.json``. A run found there is
         resumed.
     init : str
-        Start from the weights of this checkpoint; branches only from one of the soundness head.
-    trunk : str
-        Take trunk and sequence head from this checkpoint instead.
+        Start from the weights of this checkpoint; the soundness head goes on from one of its own,
+        or starts on the trunk of a sequence head.
     overwrite : bool
         Start afresh where `out` holds an earlier run.
     seed : int
@@ -81,10 +80,9 @@ class CriticTrainConfig:
     logger : LoggerConfig
     """
 
-    head: Literal["sequence", "decoder", "soundness"] = "sequence"
+    head: Literal["sequence", "soundness"] = "sequence"
     out: str = ""
     init: str = ""
-    trunk: str = ""
     overwrite: bool = False
     seed: int = 0
     label_smoothing: float = 0.05

@@ -19,7 +19,7 @@ from proteinweaver.nets.critic import Critic
 from proteinweaver.training.checkpoints import CARD
 from proteinweaver.training.compiled import compiled
 from proteinweaver.training.critic_config import CriticTrainConfig
-from proteinweaver.training.critic_task import CriticTask, DecoderTask, SequenceTask, SoundnessTask
+from proteinweaver.training.critic_task import CriticTask, SequenceTask, SoundnessTask
 from proteinweaver.training.fit import command_line, fit, folder_of, prepare_folder
 from proteinweaver.training.run import TrainResult
 from proteinweaver.training.schedule import used_budget
@@ -59,9 +59,9 @@ def train_critic(
     checkpoint = out / "last.ckpt"
     start = checkpoint if checkpoint.is_file() else None
     if config.init and start is None:
-        _start_from(task, config.init, config.trunk)
-    elif config.head != "sequence" and start is None:
-        raise UserError(f"head={config.head} needs a trained trunk; set init=SEQ/last.ckpt")
+        _start_from(task, config.init)
+    elif config.head == "soundness" and start is None:
+        raise UserError("head=soundness needs a trained trunk; set init=SEQ/last.ckpt")
     held_out = valid if setup.valid_every else None
     data = BatchDataModule(train, held_out, setup.valid_batches, config.data.workers)
     outcome = fit(config, task, data, start, _compiled(task.net, setup.compile), on_row)
@@ -98,14 +98,18 @@ def critic_state(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, A
     return {k.removeprefix("net."): v for k, v in raw["state_dict"].items()}, raw[CARD]
 
 
-def _start_from(task: CriticTask, path: str, trunk: str) -> None:
-    """Load trunk and sequence head, and branches from a run of theirs; else they start afresh."""
+def _start_from(task: CriticTask, path: str) -> None:
+    """Load what the head trains; a soundness head starts on a copy of a sequence head's trunk."""
     state, card = critic_state(path)
-    if trunk:
-        state |= {k: v for k, v in critic_state(trunk)[0].items() if not _of_branch(k)}
-    if card["head"] != "soundness":
-        state = {k: v for k, v in state.items() if not _of_branch(k)}
-    needed = {k for k in task.net.state_dict() if not _of_branch(k)}
+    judging = task.head == "soundness"
+    if judging and card["head"] != "soundness":
+        trunk = tuple(f"{name}." for name, _ in task.net.judging.named_children())
+        copied = {f"judging.{k}": v for k, v in state.items() if k.startswith(trunk)}
+        state = {k: v for k, v in state.items() if not _of_soundness(k)} | copied
+        needed = {k for k in task.net.state_dict() if not k.startswith("branches.")}
+    else:
+        state = {k: v for k, v in state.items() if judging or not _of_soundness(k)}
+        needed = {k for k in task.net.state_dict() if judging or not _of_soundness(k)}
     try:
         fits = needed <= set(state)
         unknown = task.net.load_state_dict(state, strict=False).unexpected_keys
@@ -115,8 +119,8 @@ def _start_from(task: CriticTask, path: str, trunk: str) -> None:
         raise UserError(f"{path}: not the network of the config; set model.* to match")
 
 
-def _of_branch(key: str) -> bool:
-    return key.startswith("branches.")
+def _of_soundness(key: str) -> bool:
+    return key.startswith(("judging.", "branches."))
 
 
 def _sources(config: CriticTrainConfig) -> tuple[Source, Source, dict[str, str]]:
@@ -131,11 +135,10 @@ def _sources(config: CriticTrainConfig) -> tuple[Source, Source, dict[str, str]]
     hashes = {store.path.name: store.sha256 for store in stores.values()}
 
     def source(split: str, seed: int) -> SequenceSource | SoundnessSource:
-        size, neighbours = data.residues, config.model.neighbours
-        if config.head != "soundness":
-            return SequenceSource(
-                stores, split, size, neighbours, data.max_noise, data.max_length, seed
-            )
+        size = data.residues
+        if config.head == "sequence":
+            near = config.model.neighbours
+            return SequenceSource(stores, split, size, near, data.max_noise, data.max_length, seed)
         file = Path(data.negatives) / f"negatives-{split}.npz"
         without = tuple(name for name in data.without.split(",") if name)
         return SoundnessSource(
@@ -143,7 +146,7 @@ def _sources(config: CriticTrainConfig) -> tuple[Source, Source, dict[str, str]]
             NegativeSet.read(file),
             split,
             size,
-            neighbours,
+            config.model.judge_neighbours,
             config.model.branches,
             data.max_noise,
             seed,
@@ -154,14 +157,12 @@ def _sources(config: CriticTrainConfig) -> tuple[Source, Source, dict[str, str]]
     return train, valid, hashes
 
 
-_TASKS: dict[str, type[CriticTask]] = {
-    task.head: task for task in (SequenceTask, DecoderTask, SoundnessTask)
-}
+_TASKS: dict[str, type[CriticTask]] = {task.head: task for task in (SequenceTask, SoundnessTask)}
 
 
 def _compiled(net: Critic, on: bool) -> AbstractContextManager[None]:
     """Compile the layers and the edge features; shapes are the same in every batch."""
     branches: list[Any] = list(net.branches)
     inner = [layer for branch in branches for layer in branch.layers]
-    layers = [*net.layers, *net.sequence_layers, *inner]
+    layers = [*net.layers, *net.sequence_layers, *net.judging.layers, *inner]
     return compiled(layers, ((critic_module, "edge_features"),), dynamic=False, on=on)

@@ -12,14 +12,13 @@ from proteinweaver.data.datamodule import NumberedBatch
 from proteinweaver.data.soundness_batches import SoundnessBatch
 from proteinweaver.errors import UserError
 from proteinweaver.io.typed import plain
-from proteinweaver.nets.critic import AMINO_ACIDS, Critic, Trunk
+from proteinweaver.nets.critic import AMINO_ACIDS, Critic
 from proteinweaver.nets.critic_descriptors import residue_descriptors
-from proteinweaver.nets.critic_graph import PackedChains
 from proteinweaver.training.checkpoints import CARD
 from proteinweaver.training.critic_config import CriticTrainConfig
 from proteinweaver.training.optimised import OptimisedTask
 
-__all__ = ["CriticTask", "DecoderTask", "SequenceTask", "SoundnessTask"]
+__all__ = ["CriticTask", "SequenceTask", "SoundnessTask"]
 
 _MEASURED = 60  # batches from which the linear law of the descriptors is taken
 
@@ -103,17 +102,14 @@ class SequenceTask(CriticTask):
     head = "sequence"
 
     def trained_parameters(self) -> list[torch.nn.Parameter]:
-        """All but the soundness branches."""
-        branches = {id(p) for p in self.net.branches.parameters()}
-        return [p for p in self.net.parameters() if id(p) not in branches]
-
-    def trunk(self, chains: PackedChains) -> Trunk:
-        """Run the trunk."""
-        return self.net.trunk(chains)
+        """All but those of the soundness head."""
+        judging = (*self.net.judging.parameters(), *self.net.branches.parameters())
+        others = {id(p) for p in judging}
+        return [p for p in self.net.parameters() if id(p) not in others]
 
     def losses(self, batch: SequenceBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Cross-entropy (smoothed for the gradient, plain for the log) and recovery."""
-        trunk = self.trunk(batch.chains)
+        trunk = self.net.trunk(batch.chains)
         logits = self.net.sequence_logits(trunk, batch.chains, batch.amino, batch.rank)
         known = batch.amino < AMINO_ACIDS
         logits, amino = logits[known], batch.amino[known]
@@ -125,25 +121,8 @@ class SequenceTask(CriticTask):
         return loss, {"nats": nats, "recovery": recovery}
 
 
-class DecoderTask(SequenceTask):
-    """Sequence head alone, on a trunk that stays as it is: another leg beside a soundness head."""
-
-    head = "decoder"
-
-    def trained_parameters(self) -> list[torch.nn.Parameter]:
-        """Those of the sequence head."""
-        return [*self.net.sequence_layers.parameters(), *self.net.sequence_out.parameters()]
-
-    def trunk(self, chains: PackedChains) -> Trunk:
-        """Run the trunk, without a gradient."""
-        with torch.no_grad():
-            found = self.net.eval().trunk(chains)
-        self.net.sequence_layers.train(self.training)
-        return found
-
-
 class SoundnessTask(CriticTask):
-    """Soundness branches on a trunk that stays as it is."""
+    """Soundness branches with their own copy of the trunk."""
 
     head = "soundness"
 
@@ -165,15 +144,12 @@ class SoundnessTask(CriticTask):
         self.net.start_branches(torch.cat(means), torch.cat(targets))
 
     def trained_parameters(self) -> list[torch.nn.Parameter]:
-        """Those of the branches."""
-        return list(self.net.branches.parameters())
+        """Those of the branches and of the trunk below them."""
+        return [*self.net.judging.parameters(), *self.net.branches.parameters()]
 
     def losses(self, batch: SoundnessBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Cross-entropy of backbones and of residues, and how often the ensemble is right."""
-        with torch.no_grad():
-            trunk = self.net.eval().trunk(batch.chains)
-        self.net.branches.train(self.training)
-        found = self.net.judge(trunk, batch.chains)
+        found = self.net.judge(batch.chains)
         chain = functional.binary_cross_entropy_with_logits(
             found.chain, batch.chain_target.expand_as(found.chain), reduction="none"
         )

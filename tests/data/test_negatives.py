@@ -5,13 +5,15 @@ import pytest
 import torch
 
 from proteinweaver.data import negatives as forge
-from proteinweaver.data.decoys import Relaxation, relax, superposed
+from proteinweaver.data.decoys import Relaxation, bonds_of, relax, superposed
+from proteinweaver.data.hard_negatives import inverted, is_helical, joined, pieces_of
 from proteinweaver.data.negative_sets import NegativeSet, write_negatives
 from proteinweaver.data.soundness_batches import SoundnessSource, chain_target
 from proteinweaver.data.store import StructureItem, StructureStore
 from proteinweaver.data.synthetic import write_synthetic_sets
 from proteinweaver.errors import UserError
 from proteinweaver.evaluation.geometry import chain_metrics
+from proteinweaver.evaluation.hbonds import hydrogen_bonds
 from proteinweaver.structure.ideal import build_backbone, ideal_element
 from proteinweaver.structure.torsion_chain import torsion_chain
 
@@ -94,6 +96,57 @@ def test_a_mirror_keeps_the_hand_of_helices(helices):
     made = forge.mirrored(helices.crop(14, 60), np.random.default_rng(0))
     assert chain_metrics(made.coord).helix_right > 0.95
     assert made.size < 12
+
+
+def test_bonds_are_those_of_the_energy_criterion(helices):
+    """In a helix N of residue i + 4 is bonded to O of residue i, whichever criterion is used."""
+    found = bonds_of(helices.coord)
+    best = hydrogen_bonds(helices.coord)
+    inside = [*range(5, 34), *range(44, 73)]
+    pairs = set(zip(found.donor.tolist(), found.acceptor.tolist(), strict=True))
+    assert {(i, int(best[i])) for i in inside} <= pairs
+    part = found.inside(10, 30)
+    assert part.donor.min() >= 0
+    assert max(part.donor.max(), part.acceptor.max()) < 20
+    moved = part.behind(7)
+    assert set(zip(moved.donor + 3, moved.acceptor + 3, strict=True)) <= pairs
+
+
+def test_bonds_are_held_against_noise(helices):
+    """Noise on all torsions breaks hydrogen bonds; with springs on them they come back."""
+    chain, soft = torsion_chain(helices.coord), np.full(73, 0.5)
+    noise = np.radians(30.0) * np.random.default_rng(5).standard_normal((2, 73))
+    kept = {}
+    for name, held in (("free", None), ("held", bonds_of(helices.coord))):
+        coord = relax(chain, Relaxation(0.0, soft, bonds=held), noise[0], noise[1])
+        kept[name] = float((hydrogen_bonds(coord) >= 0).mean())
+    assert kept["held"] > kept["free"] + 0.2
+    assert kept["held"] > 0.7
+
+
+def test_pieces_keep_their_bonds_and_join_to_a_chain(helices):
+    pieces = pieces_of(helices)
+    assert {(p.start, p.stop) for p in pieces} >= {(1, 36), (36, 72)}
+    length = 0
+    for piece in pieces:
+        assert 20 <= len(piece) <= 58
+        length = max(length, len(piece))
+    made = joined([pieces], 80, np.random.default_rng(1))
+    assert made is not None
+    assert abs(len(made.coord) - 80) <= 20
+    assert abs(bonds(made.coord)[2::3] - 1.329).max() < 0.01
+    assert chain_metrics(made.coord).hb > 0.6
+    assert not made.target.any()
+    assert joined([pieces], 10, np.random.default_rng(1)) is None
+
+
+def test_an_inverted_bundle_keeps_its_helices(helices):
+    assert is_helical(helices.coord)
+    made = inverted(helices, np.random.default_rng(0))
+    native, found = chain_metrics(helices.coord), chain_metrics(made.coord)
+    assert found.helix_right > 0.95
+    assert found.hb > 0.8 * native.hb
+    assert found.clash_36 == 0
 
 
 def test_poses_move_one_domain_as_a_body():
@@ -186,3 +239,23 @@ def test_batches_are_keyed_and_leave_out_what_they_should(sets):
         if t < 0.5 and w
     }
     assert lengths == {73}  # the distorted one; the glued chain of 45 is never drawn
+
+
+def test_poses_come_with_their_controls(sets, tmp_path, helices):
+    stores, *_ = sets
+    nothing = np.zeros(73, np.float32)
+    kinds = ("posed", "paired", "posed", "posed", "paired")  # one control missed the gate
+    made = [
+        forge.Negative(kind, 0.0, name, helices.coord + k, nothing.astype(bool), nothing)
+        for k, (kind, name) in enumerate(zip(kinds, "aabcc", strict=True))
+    ]
+    write_negatives(tmp_path / "negatives.npz", made)
+    read = NegativeSet.read(tmp_path / "negatives.npz")
+    source = SoundnessSource(stores, read, "train", 2000, 8, 1, 0.0, 5)
+    targets = torch.cat([source.batch(k).chain_target for k in range(4)])
+    lengths = torch.cat([source.batch(k).chains.item.bincount() for k in range(4)])
+    assert 0 in targets[lengths == 73]
+    wrong = int((targets == 0).sum())
+    right = int(((targets == 1) & (lengths == 73)).sum())
+    assert wrong > 5
+    assert abs(wrong - right) <= 4  # only the cut at a batch's end may part them

@@ -27,6 +27,22 @@ def test_interval_covers_the_closed_form():
     assert (same.value, same.low, same.high) == (0, 0, 0)
 
 
+def test_items_of_one_source_count_once():
+    """Four copies of every item change nothing but the number of items."""
+    rng = np.random.default_rng(3)
+    a, b = rng.standard_normal(60) + 0.8, rng.standard_normal(60)
+    names = np.array([f"chain {k}" for k in range(60)])
+    one = auroc_interval(a, b, sources=(names, names))
+    four = auroc_interval(*(np.repeat(x, 4) for x in (a, b)), sources=(np.repeat(names, 4),) * 2)
+    assert (four.value, four.n) == (pytest.approx(one.value), 60)
+    assert (four.low, four.high) == (pytest.approx(one.low), pytest.approx(one.high))
+    as_if_many = auroc_interval(np.repeat(a, 4), np.repeat(b, 4))
+    assert as_if_many.high - as_if_many.low < 0.7 * (four.high - four.low)
+    apart = auroc_interval(a, b, sources=(names, [f"other {k}" for k in range(60)]))
+    plain = auroc_interval(a, b)
+    assert apart.high - apart.low == pytest.approx(plain.high - plain.low, rel=0.2)
+
+
 def test_logistic_regression_finds_the_gaussian_slope():
     """Two unit Gaussians d apart have log odds d (x - middle)."""
     rng = np.random.default_rng(2)

@@ -12,7 +12,14 @@ from proteinweaver.nets.critic_graph import edge_features, node_features, pack
 from proteinweaver.structure.ideal import build_backbone, ideal_element
 
 CONFIG = CriticConfig(
-    width=16, neighbours=8, trunk_layers=2, sequence_layers=2, branches=2, branch_width=8
+    width=16,
+    neighbours=8,
+    judge_neighbours=8,
+    trunk_layers=2,
+    sequence_layers=2,
+    branches=2,
+    branch_width=8,
+    branch_layers=2,
 )
 
 
@@ -36,7 +43,7 @@ def packed(*coords):
 def both_heads(net, chains, amino, rank):
     with torch.no_grad():
         trunk = net.trunk(chains)
-        judged = net.judge(trunk, chains)
+        judged = net.judge(chains)
         return net.sequence_logits(trunk, chains, amino, rank), judged.chain, judged.residue
 
 

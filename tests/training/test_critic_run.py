@@ -1,4 +1,4 @@
-"""Training of the critic: resuming changes nothing, the trunk stays, mistakes are one line."""
+"""Training of the critic: resuming changes nothing, heads keep apart, mistakes are one line."""
 
 import json
 import shutil
@@ -20,7 +20,13 @@ from proteinweaver.training.critic_config import CriticDataConfig, CriticTrainCo
 from proteinweaver.training.critic_run import critic_state, train_critic
 
 TINY = CriticConfig(
-    width=16, neighbours=8, trunk_layers=1, sequence_layers=1, branches=2, branch_width=8
+    width=16,
+    neighbours=8,
+    judge_neighbours=8,
+    trunk_layers=1,
+    sequence_layers=1,
+    branches=2,
+    branch_width=8,
 )
 
 
@@ -89,7 +95,18 @@ def test_a_resumed_run_is_the_unbroken_one(folder, trunk):
     assert all(torch.allclose(one[k], other[k], atol=0.02) for k in one)
 
 
-def test_the_soundness_head_leaves_the_trunk_alone(folder, trunk):
+def test_the_soundness_head_starts_on_a_copy_of_the_trunk(folder, trunk):
+    start, out = str(trunk[0] / "last.ckpt"), folder / "copied"
+    none = OptimizerConfig(lr=1e-12)
+    train_critic(config_of(folder, out, 1, head="soundness", init=start, optimizer=none))
+    before, after = critic_state(start)[0], critic_state(out / "last.ckpt")[0]
+    copied = [key for key in after if key.startswith("judging.")]
+    assert copied
+    for key in copied:
+        assert torch.allclose(after[key], before[key.removeprefix("judging.")], atol=1e-6), key
+
+
+def test_the_soundness_head_leaves_the_sequence_head_alone(folder, trunk):
     out = folder / "sound"
     start = str(trunk[0] / "last.ckpt")
     wider = CriticDataConfig(str(folder / "data"), str(folder), residues=240)
@@ -98,41 +115,24 @@ def test_the_soundness_head_leaves_the_trunk_alone(folder, trunk):
     after, card = critic_state(out / "last.ckpt")
     assert card["head"] == "soundness"
     changed = {key for key, value in before.items() if not torch.equal(value, after[key])}
-    assert {key.split(".")[0] for key in changed} == {"branches"}
+    assert {key.split(".")[0] for key in changed} == {"judging", "branches"}
     branches = {key.split(".")[1] for key in before if key.startswith("branches.")}
-    assert {key.split(".")[1] for key in changed} == branches
+    assert {k.split(".")[1] for k in changed if k.startswith("branches.")} == branches
 
 
-def test_another_leg_of_the_sequence_head_can_keep_the_trunk(folder, trunk):
-    out = folder / "leg"
+def test_a_soundness_head_goes_on_from_one_of_its_own(folder, trunk):
     start = str(trunk[0] / "last.ckpt")
-    train_critic(config_of(folder, out, 2, head="decoder", init=start))
-    before, _ = critic_state(start)
-    after, _ = critic_state(out / "last.ckpt")
-    for key, value in before.items():
-        assert torch.equal(value, after[key]) != key.startswith("sequence_"), key
-
-
-def test_branches_can_go_on_with_a_newer_trunk(folder, trunk):
-    start, newer, own = (str(folder / name / "last.ckpt") for name in ("seq", "newer", "moved"))
-    train_critic(config_of(folder, folder / "newer", 2, seed=5))
-    sound = config_of(folder, folder / "before", 1, head="soundness", init=start)
-    train_critic(sound)
-    no_step = replace(sound.optimizer, lr=1e-12)
-    train_critic(
-        replace(
-            sound,
-            out=str(folder / "moved"),
-            init=str(folder / "before" / "last.ckpt"),
-            trunk=newer,
-            optimizer=no_step,
-        )
+    first = config_of(folder, folder / "before", 1, head="soundness", init=start)
+    train_critic(first)
+    again = replace(
+        first,
+        out=str(folder / "further"),
+        init=str(folder / "before" / "last.ckpt"),
+        optimizer=replace(first.optimizer, lr=1e-12),
     )
-    moved = critic_state(own)[0]
-    kept, fresh = critic_state(folder / "before" / "last.ckpt")[0], critic_state(newer)[0]
-    for key, value in moved.items():
-        source = kept if key.startswith("branches.") else fresh
-        assert torch.allclose(value, source[key], atol=1e-6), key
+    train_critic(again)
+    one, other = (critic_state(folder / n / "last.ckpt")[0] for n in ("before", "further"))
+    assert all(torch.allclose(one[k], other[k], atol=1e-6) for k in one)
 
 
 @pytest.mark.parametrize(
