@@ -1,5 +1,7 @@
 """The same design comes out the same: alone, in a batch, in a shard, after a kill and resume."""
 
+import csv
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 from proteinweaver.generation import run as run_module
 from proteinweaver.generation.commands import design
 from proteinweaver.generation.config import DesignConfig
+from proteinweaver.generation.run import run_designs
 from proteinweaver.generation.settings import SamplerConfig
 from proteinweaver.io.manifest import read_manifest
 from proteinweaver.io.read import read_backbone
@@ -73,31 +76,62 @@ def test_other_seeds_and_names_are_other_designs(config, reference):
         assert np.abs(coord - first).max() > 1.0
 
 
+def kill_after_one_design(monkeypatch, asked):
+    """Run a request and die when its first design is written; returns the names written."""
+    write = run_module.RunFolder.write
+    names = []
+
+    def killed(self, line, files):
+        write(self, line, files)
+        names.append(line["name"])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module.RunFolder, "write", killed)
+        with pytest.raises(KeyboardInterrupt):
+            design(asked)
+    return names
+
+
 def test_killed_and_resumed(config, reference, tmp_path, monkeypatch):
     """A kill after the first design; the same request goes on and ends with the same files."""
     out = tmp_path / "run"
     asked = replace(config, out=str(out))
-    append = run_module.RunFolder.write
-    count = []
-
-    def killed(self, line, files):
-        append(self, line, files)
-        count.append(line["name"])
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(run_module.RunFolder, "write", killed)
-    with pytest.raises(KeyboardInterrupt):
-        design(asked)
-    monkeypatch.undo()
-    assert list(read_manifest(out)) == count
+    names = kill_after_one_design(monkeypatch, asked)
+    assert list(read_manifest(out)) == names
     result = design(asked)
     assert result.finished == 1
-    assert len(result.designs) == 2
+    assert len(result.designs) == result.woven == 2
     found = written(out)
     assert found.keys() == reference.keys()
     for name, coord in found.items():
         np.testing.assert_allclose(coord, reference[name], atol=1e-3)
     assert design(asked).designs == ()
+
+
+def content(folder):
+    """Everything a run folder says, but how long it took."""
+    files = {p.name: p.read_text() for p in (folder / "designs").glob("*.pdb")}
+    for side in (folder / "designs").glob("*.json"):
+        files[side.name] = {k: v for k, v in json.loads(side.read_text()).items() if k != "timing"}
+    with (folder / "metrics.csv").open() as table:
+        rows = [{k: v for k, v in row.items() if k != "total_s"} for row in csv.DictReader(table)]
+    return files, rows
+
+
+def test_shards_killed_and_resumed_are_one_run(config, tmp_path, monkeypatch):
+    """The first of two shards dies, the second ends, the first goes on: files and table of one."""
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    design(replace(config, out=str(whole)))
+    first, second = (replace(config, out=str(parts), shard=f"{i}/2") for i in (1, 2))
+    assert kill_after_one_design(monkeypatch, first) == ["x_s0_0000"]
+    assert design(second).woven == 1
+    assert len(content(parts)[1]) == 2, "a table of what there is"
+    again = run_designs(first, keep=False)
+    assert (again.finished, again.woven, again.designs) == (1, 1, ())
+    assert content(parts) == content(whole)
+    assert design(replace(config, out=str(parts))).finished == 3, "unsharded, nothing is left"
+    assert design(replace(config, out=str(parts), shard="3/3")).finished == 1
 
 
 def test_shards_fill_one_folder(config, reference, tmp_path):

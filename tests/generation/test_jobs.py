@@ -9,6 +9,7 @@ import pytest
 from proteinweaver.errors import UserError
 from proteinweaver.generation.config import AssembleConfig, DesignConfig, GenerateConfig
 from proteinweaver.generation.jobs import plan_design, resolve_jobs
+from proteinweaver.generation.plans import plan_run
 from proteinweaver.io.pdb import write_pdb
 from proteinweaver.structure.backbone import Backbone
 from proteinweaver.structure.ideal import ideal_element
@@ -116,3 +117,25 @@ def test_a_total_that_linkers_cannot_reach_is_refused(tmp_path):
     (job,) = resolve_jobs(AssembleConfig(domain=files, linker=("5-10",), length=58))
     assert {len(plan_design(job, i).segments[1]) for i in range(5)} == {8}
     assert np.all([plan_design(job, i).length == 58 for i in range(5)])
+
+
+@pytest.mark.parametrize("shard", ["1/1", "1/3", "2/3", "3/3", "9/9"])
+def test_plans_are_those_of_their_names_drawn_when_asked(shard, tmp_path):
+    """Jobs of 4 and 2 designs, by shard: against planning each by itself."""
+    spec = tmp_path / "jobs.yaml"
+    spec.write_text("a: {length: 90, domains: 2, n: 4}\nb: {length: 120, domains: 3, n: 2}\n")
+    config = DesignConfig(spec=str(spec), shard=shard)
+    part, parts = map(int, shard.split("/"))
+    expected = [
+        plan_design(job, index)
+        for job in resolve_jobs(config)
+        for index in range(job.spec.tries)
+        if index % parts == part - 1
+    ]
+    plans = plan_run(config)
+    assert [plan.name for plan in plans] == [plan.name for plan in expected]
+    assert [plans.name(k) for k in range(len(plans))] == [plan.name for plan in expected]
+    assert [plan.segments for plan in plans] == [plan.segments for plan in expected]
+    rest = plans.without([plan.name for plan in expected[1:2]])
+    assert [plan.name for plan in rest] == [p.name for k, p in enumerate(expected) if k != 1]
+    assert [plan.name for plan in rest[1:]] == [plan.name for plan in list(rest)[1:]]
