@@ -63,7 +63,7 @@ class CompareConfig:
                 raise UserError(f"compare.{name} is {getattr(self, name)}; give 1 or more")
 
     def candidates(self, designs: int) -> int:
-        """Representatives that each of so many designs is aligned with at most."""
+        """Tell how many representatives each of so many designs is aligned with at most."""
         return int(np.clip(self.max_alignments // designs, 12, 120))
 
 
