@@ -127,7 +127,7 @@ def springs(sse: NDArray[np.uint8]) -> FloatArray:
     return np.where(sse == LOOP, _SOFT, _STIFF)
 
 
-def gyration(coord: NDArray[np.float32]) -> float:
+def gyration(coord: NDArray[np.floating]) -> float:
     ca = coord[:, 1].astype(np.float64)
     return float(np.sqrt(((ca - ca.mean(0)) ** 2).sum(-1).mean()))
 
