@@ -58,7 +58,8 @@ def fingerprint(ca: ArrayLike) -> Float32:
     """
     local = describe(ca)
     place = (np.arange(len(local)) + 0.5) / len(local)
-    wave = np.column_stack((local, place)) @ _FREQUENCY + _PHASE
+    placed: NDArray[np.float64] = np.concatenate((local, place[:, None]), axis=1)
+    wave = placed @ _FREQUENCY + _PHASE
     return (np.cos(wave).mean(axis=0) * np.sqrt(2.0 / _FEATURES)).astype(np.float32)
 
 

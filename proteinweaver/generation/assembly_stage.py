@@ -166,7 +166,13 @@ class AssemblyRequest:
         return replace(condition, index=condition.index + jump.cumsum(0))
 
     def wishes(self, condition: Condition) -> Wishes:
-        """Return what guides the sampling: what is asked for, and domains that touch."""
+        """Return what guides the sampling: what is asked for, and domains that touch.
+
+        Nothing where a given chain is varied and no more is asked of it.
+        """
+        asked = bool(self.bounds) or self.obstacle is not None
+        if self.start is not None and not asked:
+            return Wishes()
         piece = condition.piece[0]
         known = (piece >= 0).nonzero()[:, 0].tolist()
         tethers = [
@@ -176,7 +182,6 @@ class AssemblyRequest:
         ]
         obstacle = None if self.obstacle is None else torch.as_tensor(self.obstacle)
         anchor = int(piece[self.insides[self.anchor].start]) if obstacle is not None else -1
-        asked = bool(self.bounds) or obstacle is not None
         return Wishes(
             (*self.bounds, *tethers),
             obstacle,
