@@ -56,6 +56,7 @@ class FrameField:
         self.net, self.process, self.condition, self.memory = net, process, condition, memory
         self.repulsion, self.wishes = repulsion, tuple(wishes)
         self.calls = 0
+        self._setting = net.settle(condition)
         self._previous: Frames | None = None
 
     @torch.no_grad()
@@ -74,7 +75,7 @@ class FrameField:
         Denoised
         """
         level = self.process.level(torch.full((trans.shape[0],), t, device=trans.device))
-        noisy = (rot, LENGTH_UNIT * trans, level, self.condition)
+        noisy = (rot, LENGTH_UNIT * trans, level, self._setting)
         previous = self._previous
         if previous is None or not self.memory:
             first = self.net(*noisy)

@@ -84,11 +84,12 @@ def denoising_losses(
     level = process.level(t)
     rot_t, trans_t = process.corrupt(rot, trans, mask, t, generator)
     previous = None
+    setting = net.settle(condition)
     if self_condition:
         with torch.no_grad():
-            first = net(rot_t, trans_t, level, condition)
+            first = net(rot_t, trans_t, level, setting)
         previous = (first.rot, first.trans)
-    out = net(rot_t, trans_t, level, condition, previous)
+    out = net(rot_t, trans_t, level, setting, previous, supervised=True)
 
     def frame_terms(rotations: Tensor, translations: Tensor) -> tuple[Tensor, Tensor]:
         return (

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from proteinweaver.nets.embeddings import EdgeEmbedding, gather_residues
+from proteinweaver.nets.embeddings import EdgeEmbedding
 from proteinweaver.nets.graph import Graph
 from proteinweaver.nets.sketch import SKETCH_CHANNELS
 
@@ -40,8 +40,7 @@ class Block(nn.Module):
     def __init__(self, width: int, edge_width: int, heads: int) -> None:
         super().__init__()
         self.norm_in = nn.LayerNorm(width)
-        self.ends = nn.Linear(width, 2 * edge_width)
-        self.embed = EdgeEmbedding(edge_width)
+        self.embed = EdgeEmbedding(width, edge_width)
         self.edge = nn.Linear(edge_width, edge_width)
         self.logits = nn.Linear(edge_width, heads)
         self.out = nn.Linear(heads * edge_width, width)
@@ -85,15 +84,11 @@ class Block(nn.Module):
         update : Tensor, shape=(B, L, UPDATE_CHANNELS)
             Local step (3), rotation update (3), gate logit (1), sketch; dimensionless.
         """
-        own, other = self.ends(self.norm_in(h)).chunk(2, dim=-1)
-        edge = (
-            self.embed(geometry, offset) + own[:, :, None] + gather_residues(other, graph.source)
-        )
+        edge = self.embed(self.norm_in(h), geometry, offset, graph.source)
         edge = nn.functional.silu(edge)
         edge = edge + nn.functional.silu(self.edge(edge))
-        logits = self.logits(edge) + graph.weight.clamp_min(1e-9).log()[..., None]
-        attention = torch.softmax(logits, dim=2)
-        message = attention.transpose(-1, -2) @ edge
+        logits = self.logits(edge).transpose(-1, -2) + graph.log_weight[:, :, None]
+        message = torch.softmax(logits, dim=-1) @ edge
         along = edge[:, :, :CHAIN_EDGES] * graph.weight[:, :, :CHAIN_EDGES, None]
         h = h + self.out(message.flatten(-2)) + self.chain(along.flatten(-2))
         h = h + self.transition(h)

@@ -23,13 +23,14 @@ from proteinweaver.nets.embeddings import (
     FRAME_DIFFERENCE_FEATURES,
     NoiseEmbedding,
     edge_geometry,
-    frame_difference,
+    frame_differences,
     gather_residues,
+    known_geometry,
 )
-from proteinweaver.nets.graph import build_graph
+from proteinweaver.nets.graph import FixedEdges, build_graph, fixed_edges
 from proteinweaver.nets.rotations import blend, rotation_from_update
 from proteinweaver.nets.sketch import draw_towards_sketch
-from proteinweaver.nets.superpose import superpose_pieces
+from proteinweaver.nets.superpose import Pieces, describe_pieces, superpose_pieces
 
 __all__ = ["LENGTH_UNIT", "Denoised", "Denoiser", "DenoiserConfig", "Frames", "NoiseLevel"]
 
@@ -52,6 +53,8 @@ class DenoiserConfig:
         Sequence neighbours, both directions.
     n_outside, n_inside : int
         Spatial neighbours outside and inside the residue's own piece.
+    blocks_per_graph : int
+        Blocks that share one search for neighbours.
     """
 
     width: int = 128
@@ -61,6 +64,7 @@ class DenoiserConfig:
     offsets: tuple[int, ...] = (1, 2, 3, 4, 8, 16, 32, 64)
     n_outside: int = 14
     n_inside: int = 2
+    blocks_per_graph: int = 2
 
 
 @dataclass(frozen=True)
@@ -89,13 +93,32 @@ class Denoised:
         ``(cos, sin)``.
     blocks : tuple of Frames
         Free estimate of every block and, behind it, the same after known insides have pulled on it
-        (for supervision: no gradient passes from block to block).
+        (for supervision: no gradient passes from block to block); empty unless asked for.
     """
 
     rot: Tensor
     trans: Tensor
     psi: Tensor
     blocks: tuple[Frames, ...]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a condition means to the network and what no noise changes; found once per design.
+
+    Parameters
+    ----------
+    condition : Condition
+    edges : FixedEdges
+    known : Tensor, shape=(B, L, F, KNOWN)
+        Insides along the fixed edges.
+    pieces : Pieces or None
+    """
+
+    condition: Condition
+    edges: FixedEdges
+    known: Tensor
+    pieces: Pieces | None
 
 
 def centred(trans: Tensor, mask: Tensor) -> Tensor:
@@ -130,13 +153,32 @@ class Denoiser(nn.Module):
             nn.Linear(config.width, 2),
         )
 
+    @torch.no_grad()
+    def settle(self, condition: Condition) -> Setting:
+        """Prepare a condition for any number of calls."""
+        config = self.config
+        edges = fixed_edges(
+            condition.mask,
+            condition.piece,
+            condition.known_trans,
+            config.offsets,
+            config.n_inside,
+        )
+        return Setting(
+            condition,
+            edges,
+            known_geometry(condition, edges.source),
+            describe_pieces(condition.piece, condition.known_rot, condition.known_trans),
+        )
+
     def forward(
         self,
         rot_t: Tensor,
         trans_t: Tensor,
         level: NoiseLevel,
-        condition: Condition,
+        condition: Condition | Setting,
         previous: Frames | None = None,
+        supervised: bool = False,
     ) -> Denoised:
         """Estimate clean frames.
 
@@ -147,15 +189,20 @@ class Denoiser(nn.Module):
         trans_t : Tensor, shape=(B, L, 3)
             Noisy translations in angstrom (``LENGTH_UNIT`` times the diffused variable).
         level : NoiseLevel
-        condition : Condition
+        condition : Condition or Setting
+            What is asked for; settled already where calls are many.
         previous : Frames, optional
             An earlier estimate of the clean frames (self-conditioning).
+        supervised : bool
+            Give the estimates of all blocks.
 
         Returns
         -------
         Denoised
         """
         config = self.config
+        setting = condition if isinstance(condition, Setting) else self.settle(condition)
+        condition = setting.condition
         alpha, sigma = level.alpha[:, None, None], level.sigma[:, None, None]
         variance = alpha**2 + sigma**2
         rho = sigma / alpha
@@ -174,30 +221,18 @@ class Denoiser(nn.Module):
         rigid = has_piece & (condition.mode == RIGID)
         estimates = []
 
-        def superposed(rot: Tensor, trans: Tensor) -> Frames:
-            return superpose_pieces(
-                rot, trans, condition.known_rot, condition.known_trans, condition.piece
-            )
-
-        known = superposed(rot, trans)
-        for disagreement, block in zip(self.disagreement, self.blocks, strict=True):
+        known = superpose_pieces(rot, trans, setting.pieces)
+        for number, block in enumerate(self.blocks):
             rot, trans = rot.detach(), trans.detach()
             with torch.no_grad():
-                graph = build_graph(
-                    trans,
-                    condition.mask,
-                    condition.piece,
-                    config.offsets,
-                    config.n_outside,
-                    config.n_inside,
-                )
-                geometry = edge_geometry(rot, trans, condition, graph)
-                innovation = frame_difference(rot, trans, rot_t, clean_scale, LENGTH_UNIT * rho)
-                pull = frame_difference(rot, trans, *known, step_unit)
-                offset = (
-                    gather_residues(condition.index, graph.source) - condition.index[..., None]
-                )
-            h = h + disagreement(torch.cat((innovation, pull), dim=-1))
+                if number % config.blocks_per_graph == 0:
+                    graph = build_graph(trans, setting.edges, config.n_outside)
+                    other = gather_residues(condition.index, graph.source)
+                    offset = other - condition.index[..., None]
+                geometry = edge_geometry(rot, trans, graph.source, setting.known)
+                noisy = (rot_t, clean_scale, LENGTH_UNIT * rho)
+                differences = frame_differences(rot, trans, (noisy, (*known, step_unit)))
+            h = h + self.disagreement[number](differences)
             h, update = block(h, geometry, offset, graph)
             trans = trans + (rot @ (step_unit * update[..., :3])[..., None]).squeeze(-1)
             rot = rot @ rotation_from_update(turn_unit * update[..., 3:6])
@@ -210,16 +245,18 @@ class Denoiser(nn.Module):
                 condition.mask,
                 LENGTH_UNIT,
             )
-            estimates.append((rot, centred(trans, condition.mask)))
+            if supervised:
+                estimates.append((rot, centred(trans, condition.mask)))
             # Insides are worth what noise hides: closed at high noise, where a piece has no pose
             # yet, open at low.
             gate = (
                 torch.sigmoid(update[..., 6] - 1.5 * log_rho[:, None].clamp(-3.0, 3.0)) * has_piece
             )
             gate = torch.where(rigid, torch.ones_like(gate), gate)
-            known = superposed(rot, trans)
+            known = superpose_pieces(rot, trans, setting.pieces)
             trans = trans + gate[..., None] * (known[1] - trans)
             rot = blend(rot, known[0], gate)
-            estimates.append((rot, centred(trans, condition.mask)))
+            if supervised:
+                estimates.append((rot, centred(trans, condition.mask)))
         psi = nn.functional.normalize(self.psi(h), dim=-1, eps=1e-6)
         return Denoised(rot, centred(trans, condition.mask), psi, tuple(estimates))

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from proteinweaver.nets.condition import SS_TOKENS, Condition
-from proteinweaver.nets.graph import Graph
 from proteinweaver.nets.rotations import skew_part
 
 __all__ = [
@@ -17,13 +16,15 @@ __all__ = [
     "EdgeEmbedding",
     "NoiseEmbedding",
     "edge_geometry",
-    "frame_difference",
+    "frame_differences",
     "gather_residues",
+    "known_geometry",
 ]
 
 _RBF_CENTRES = (3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 14.0, 17.0, 20.0, 25.0)  # angstrom
 _KNOWN_CENTRES = (4.0, 6.0, 8.0, 11.0, 15.0, 20.0, 28.0)
-EDGE_FEATURES = 3 + 3 + 9 + len(_RBF_CENTRES) + 1 + 1 + 3 + len(_KNOWN_CENTRES)
+_KNOWN_FEATURES = 1 + 3 + len(_KNOWN_CENTRES)
+EDGE_FEATURES = 3 + 3 + 9 + len(_RBF_CENTRES) + 1 + _KNOWN_FEATURES
 FRAME_DIFFERENCE_FEATURES = 3 + 3 + 9 + 3
 _PLACE_FREQUENCIES = 13  # half octaves, from half a turn to 32 turns a chain
 
@@ -41,8 +42,9 @@ def gather_residues(values: Tensor, source: Tensor) -> Tensor:
     Tensor, shape=(B, L, K, ...)
     """
     batch, length, count = source.shape
-    shift = (torch.arange(batch, device=source.device) * length)[:, None, None]
-    flat = values.reshape(batch * length, -1).index_select(0, (source + shift).reshape(-1))
+    if batch > 1:
+        source = source + (torch.arange(batch, device=source.device) * length)[:, None, None]
+    flat = values.reshape(batch * length, -1).index_select(0, source.reshape(-1))
     return flat.view(batch, length, count, *values.shape[2:])
 
 
@@ -53,82 +55,98 @@ def _rbf(distance: Tensor, centres: tuple[float, ...]) -> Tensor:
     return torch.exp(-0.5 * ((distance[..., None] - c) / width) ** 2)
 
 
-def edge_geometry(rot: Tensor, trans: Tensor, condition: Condition, graph: Graph) -> Tensor:
-    """Where a neighbour is and how it is turned, as residue i sees it, and what the map knows.
+def _seen_from(rot: Tensor, vectors: Tensor) -> Tensor:
+    """Vectors (rows, (B, L, n, 3)) in the frames of the residues: ``R^T v``, by one product."""
+    return (vectors.flatten(0, 1) @ rot.flatten(0, 1)).view_as(vectors)
+
+
+def edge_geometry(rot: Tensor, trans: Tensor, source: Tensor, known: Tensor) -> Tensor:
+    """Where a neighbour is and how it is turned, as the residue itself sees it.
 
     Parameters
     ----------
     rot, trans : Tensor, shape=(B, L, 3, 3) and (B, L, 3)
         Current estimate (angstrom).
-    condition : Condition
-    graph : Graph
+    source : Tensor, dtype=int64, shape=(B, L, K)
+        Neighbours.
+    known : Tensor, shape=(B, L, F, KNOWN)
+        `known_geometry` of the first F neighbours; the others are outside the piece.
 
     Returns
     -------
     Tensor, shape=(B, L, K, EDGE_FEATURES)
-        Local vector / 10 A, unit direction, relative rotation, radial bumps, log-distance; then,
-        for pairs of one piece (zero otherwise): mask, known local vector / 10 A, radial bumps of
-        the known distance.
+        Local vector / 10 A (bounded), unit direction, the neighbour's axes, radial bumps,
+        log-distance; then what is known.
     """
-    packed = torch.cat((rot.flatten(-2), trans), dim=-1)
-    other = gather_residues(packed, graph.source)
-    rot_j, trans_j = other[..., :9].unflatten(-1, (3, 3)), other[..., 9:]
-    inverse = rot.transpose(-1, -2)[:, :, None]
-    local = (inverse @ (trans_j - trans[:, :, None])[..., None]).squeeze(-1)
-    distance = (local.square().sum(-1) + 1e-4).sqrt()
-    turn = (inverse @ rot_j).flatten(-2)
-
-    known = torch.cat((condition.known_trans, condition.piece[..., None].to(trans.dtype)), dim=-1)
-    known_j = gather_residues(known, graph.source)
-    same = (known_j[..., 3] == known[:, :, None, 3]) & (condition.piece >= 0)[:, :, None]
-    known_inverse = condition.known_rot.transpose(-1, -2)[:, :, None]
-    known_local = (known_inverse @ (known_j[..., :3] - known[:, :, None, :3])[..., None]).squeeze(
-        -1
-    )
-    known_distance = known_local.norm(dim=-1)
-    on = same[..., None].to(trans.dtype)
+    batch, length, count = source.shape
+    rows = torch.cat((rot.transpose(-1, -2).flatten(-2), trans), dim=-1)
+    other = gather_residues(rows, source)
+    other = torch.cat((other[..., :9], other[..., 9:] - trans[:, :, None]), dim=-1)
+    local = _seen_from(rot, other.view(batch, length, 4 * count, 3)).view_as(other)
+    axes, step = local[..., :9], local[..., 9:]
+    distance = (step.square().sum(-1, keepdim=True) + 1e-4).sqrt()
     return torch.cat(
         (
-            local * (0.1 / (1.0 + 0.02 * distance[..., None])),
-            local / distance[..., None],
-            turn,
-            _rbf(distance, _RBF_CENTRES),
-            (0.3 * torch.log1p(distance))[..., None],
-            on,
-            on * known_local * 0.1,
-            on * _rbf(known_distance, _KNOWN_CENTRES),
+            step * (0.1 / (1.0 + 0.02 * distance)),
+            step / distance,
+            axes,
+            _rbf(distance[..., 0], _RBF_CENTRES),
+            0.3 * torch.log1p(distance),
+            nn.functional.pad(known, (0, 0, 0, count - known.shape[2])),
         ),
         dim=-1,
     )
 
 
-def frame_difference(
-    rot: Tensor, trans: Tensor, to_rot: Tensor, to_trans: Tensor, unit: Tensor
-) -> Tensor:
-    """How to get from one set of frames to another, seen from the first.
+def known_geometry(condition: Condition, source: Tensor) -> Tensor:
+    """Tell what the insides of a piece say of an edge.
 
     Parameters
     ----------
-    rot, trans, to_rot, to_trans : Tensor
-        Frames, shapes (B, L, 3, 3) and (B, L, 3).
-    unit : Tensor, shape=(B, 1, 1)
-        Length (angstrom) in which the step is measured in the second, bounded copy.
+    condition : Condition
+    source : Tensor, dtype=int64, shape=(B, L, K)
+        Neighbours.
 
     Returns
     -------
-    Tensor, shape=(B, L, FRAME_DIFFERENCE_FEATURES)
-        Step / 10 A (bounded), step / unit (bounded), relative rotation, its skew part.
+    Tensor, shape=(B, L, K, KNOWN)
+        For pairs of one piece (zero otherwise): 1, known local vector / 10 A, radial bumps of the
+        known distance.
     """
-    inverse = rot.transpose(-1, -2)
-    step = (inverse @ (to_trans - trans)[..., None]).squeeze(-1)
-    turn = inverse @ to_rot
+    trans = condition.known_trans
+    known = torch.cat((trans, condition.piece[..., None].to(trans.dtype)), dim=-1)
+    other = gather_residues(known, source)
+    same = (other[..., 3] == known[:, :, None, 3]) & (condition.piece >= 0)[:, :, None]
+    step = _seen_from(condition.known_rot, other[..., :3] - trans[:, :, None])
+    bumps = _rbf(step.norm(dim=-1), _KNOWN_CENTRES)
+    on = same[..., None].to(trans.dtype)
+    return torch.cat((on, on * 0.1 * step, on * bumps), dim=-1)
 
-    def bounded(v: Tensor) -> Tensor:
-        return v / (1.0 + 0.25 * v.norm(dim=-1, keepdim=True))
 
-    return torch.cat(
-        (bounded(0.1 * step), bounded(step / unit), turn.flatten(-2), skew_part(turn)), dim=-1
-    )
+def frame_differences(
+    rot: Tensor, trans: Tensor, targets: tuple[tuple[Tensor, Tensor, Tensor], ...]
+) -> Tensor:
+    """How to get from one set of frames to others, seen from the first.
+
+    Parameters
+    ----------
+    rot, trans : Tensor, shape=(B, L, 3, 3) and (B, L, 3)
+        Frames.
+    targets : tuple of (rot, trans, unit)
+        Frames of the same shapes, and the length (angstrom, shape (B, 1, 1)) in which the step is
+        measured in its second, bounded copy.
+
+    Returns
+    -------
+    Tensor, shape=(B, L, len(targets) * FRAME_DIFFERENCE_FEATURES)
+        For each: step / 10 A (bounded), step / unit (bounded), relative rotation, its skew part.
+    """
+    turn = rot.transpose(-1, -2)[:, :, None] @ torch.stack([t[0] for t in targets], dim=2)
+    step = _seen_from(rot, torch.stack([t[1] for t in targets], dim=2) - trans[:, :, None])
+    unit = torch.stack([t[2] for t in targets], dim=2)
+    steps = torch.stack((0.1 * step, step / unit), dim=-2)
+    steps = steps / (1.0 + 0.25 * torch.linalg.vector_norm(steps, dim=-1, keepdim=True))
+    return torch.cat((steps.flatten(-2), turn.flatten(-2), skew_part(turn)), dim=-1).flatten(-2)
 
 
 def _place_features(condition: Condition, dtype: torch.dtype) -> Tensor:
@@ -183,23 +201,41 @@ class NoiseEmbedding(nn.Module):
 
 
 class EdgeEmbedding(nn.Module):
-    """Linear embedding of edge geometry and of the sequence offset.
+    """Linear embedding of an edge: both residues, geometry, and the sequence offset.
 
     Parameters
     ----------
-    width : int
-        Channels of an edge.
+    width, edge_width : int
+        Channels of a residue and of an edge.
     max_offset : int
         Offsets beyond it share one embedding per side.
     """
 
-    def __init__(self, width: int, max_offset: int = 32) -> None:
+    def __init__(self, width: int, edge_width: int, max_offset: int = 32) -> None:
         super().__init__()
         self.max_offset = max_offset
-        self.geometry = nn.Linear(EDGE_FEATURES, width)
-        self.offset = nn.Embedding(2 * max_offset + 3, width)
+        self.ends = nn.Linear(width, 2 * edge_width)
+        self.geometry = nn.Linear(EDGE_FEATURES, edge_width, bias=False)
+        self.offset = nn.Embedding(2 * max_offset + 3, edge_width)
 
-    def forward(self, geometry: Tensor, offset: Tensor) -> Tensor:
-        """Edge features (B, L, K, width) from geometry and offset j - i (B, L, K)."""
+    def forward(self, h: Tensor, geometry: Tensor, offset: Tensor, source: Tensor) -> Tensor:
+        """Edge features, shape (B, L, K, edge_width).
+
+        Parameters
+        ----------
+        h : Tensor, shape=(B, L, width)
+        geometry : Tensor, shape=(B, L, K, EDGE_FEATURES)
+        offset : Tensor, dtype=int64, shape=(B, L, K)
+            j - i.
+        source : Tensor, dtype=int64, shape=(B, L, K)
+            j.
+        """
         bound = self.max_offset + 1
-        return self.geometry(geometry) + self.offset(offset.clamp(-bound, bound) + bound)
+        own, other = self.ends(h).chunk(2, dim=-1)
+        edge = gather_residues(other, source) + own[:, :, None]
+        edge = edge + self.offset(offset.clamp(-bound, bound) + bound)
+        # One pass over memory for product and sum: edges are the bulk of all memory traffic.
+        embedded = torch.addmm(
+            edge.flatten(0, 2), geometry.flatten(0, 2), self.geometry.weight.t()
+        )
+        return embedded.view_as(edge)

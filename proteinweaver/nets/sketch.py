@@ -11,9 +11,9 @@ the best G is the Kabsch rotation of a weighted sum. No gradient passes through 
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from proteinweaver.nets.rotations import blend
+from proteinweaver.nets.rotations import blend, orthonormal
 from proteinweaver.nets.superpose import kabsch_rotation
 
 __all__ = ["SKETCH_CHANNELS", "draw_towards_sketch", "matrix_fisher_concentration"]
@@ -45,10 +45,7 @@ def _frames(proposal: Tensor, on: Tensor, unit: float) -> tuple[Tensor, Tensor]:
     """Rotations and centred positions (angstrom) that nine channels stand for."""
     trans = unit * proposal[..., :3]
     trans = trans - (trans * on).sum(1, keepdim=True) / on.sum(1, keepdim=True)
-    e1 = nn.functional.normalize(proposal[..., 3:6], dim=-1, eps=1e-6)
-    e2 = proposal[..., 6:9]
-    e2 = nn.functional.normalize(e2 - (e1 * e2).sum(-1, keepdim=True) * e1, dim=-1, eps=1e-6)
-    return torch.stack((e1, e2, torch.linalg.cross(e1, e2, dim=-1)), dim=-1), trans
+    return orthonormal(proposal[..., 3:6], proposal[..., 6:9]), trans
 
 
 def draw_towards_sketch(

@@ -2,19 +2,34 @@
 
 For every piece the rigid motion is found that brings its known frames closest to the estimate
 (Kabsch 1976), counting CA positions and the three axes of every frame (as points at a lever of 1.5
-A), so that short and straight pieces are well determined too. No gradient passes through it.
+A), so that short and straight pieces are well determined too. No gradient passes through it, and
+nothing waits for the device.
 """
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-__all__ = ["kabsch_rotation", "superpose_pieces"]
+from proteinweaver.nets.rotations import horn_matrix, rotation_from_quaternion
+
+__all__ = [
+    "Pieces",
+    "describe_pieces",
+    "kabsch_rotation",
+    "leading_eigenvector",
+    "superpose_pieces",
+]
 
 _LEVER2 = 1.5**2
+#: The shifted matrix is raised to this power, as often; its trace is one before each.
+_POWER, _POWERS = 32, 3
 
 
 def kabsch_rotation(cross: Tensor) -> Tensor:
     """Proper rotation G with the greatest ``tr(G^T cross)``.
+
+    The quaternion of G is the leading eigenvector of Horn's matrix.
 
     Parameters
     ----------
@@ -24,31 +39,115 @@ def kabsch_rotation(cross: Tensor) -> Tensor:
     Returns
     -------
     Tensor, shape=(..., 3, 3)
+        Where several rotations are as good, one of them.
 
     References
     ----------
-    Kabsch 1976, Acta Cryst. A32, 922.
+    Kabsch 1976, Acta Cryst. A32, 922; Horn 1987, J. Opt. Soc. Am. A 4, 629, section 4A.
     """
-    u, _, vh = torch.linalg.svd(cross)
-    flip = torch.ones_like(u[..., 0])
-    flip[..., 2] = torch.det(u @ vh)
-    return (u * flip[..., None, :]) @ vh
+    horn = horn_matrix(cross)
+    if cross.device.type == "cpu":
+        leading = torch.linalg.eigh(horn).eigenvectors[..., -1]
+    else:
+        leading = leading_eigenvector(horn)
+    return rotation_from_quaternion(leading)
+
+
+def leading_eigenvector(matrix: Tensor) -> Tensor:
+    """Eigenvector of the greatest eigenvalue, by powers: products that no device has to wait for.
+
+    On an accelerator an eigensolver for many tiny matrices stops the whole queue. Where two
+    eigenvalues agree to three digits of the norm, a mixture of both vectors may come out.
+
+    Parameters
+    ----------
+    matrix : Tensor, shape=(..., n, n)
+        Symmetric.
+
+    Returns
+    -------
+    Tensor, shape=(..., n)
+        Of any length but 0; the first unit vector where the matrix is zero.
+    """
+    size = torch.linalg.matrix_norm(matrix, keepdim=True)
+    tiny = torch.finfo(matrix.dtype).tiny ** 0.5
+    one = torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
+    # All eigenvalues lie within the Frobenius norm, so none is negative after this shift.
+    power = matrix / size.clamp_min(tiny) + one
+    for _ in range(_POWERS):
+        power = power / power.diagonal(dim1=-2, dim2=-1).sum(-1)[..., None, None]
+        power = torch.linalg.matrix_power(power, _POWER)
+    # All columns are multiples of the vector; take the longest.
+    power = power / power.diagonal(dim1=-2, dim2=-1).sum(-1)[..., None, None]
+    longest = power.square().sum(-2).argmax(-1)[..., None, None]
+    return power.gather(-1, longest.expand(*power.shape[:-1], 1))[..., 0]
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Known insides, pooled by piece once for any number of superpositions.
+
+    Parameters
+    ----------
+    slot : Tensor, dtype=int64, shape=(B L,)
+        Piece of every residue, numbered over the whole batch; 0 also where there is none.
+    has : Tensor, dtype=bool, shape=(B, L)
+        Whether the residue belongs to a piece.
+    number : Tensor, shape=(P, 1)
+        Residues of every piece, at least 1.
+    known_rot, known_trans : Tensor, shape=(B, L, 3, 3) and (B, L, 3)
+        Frames in the piece, centred there (angstrom).
+    """
+
+    slot: Tensor
+    has: Tensor
+    number: Tensor
+    known_rot: Tensor
+    known_trans: Tensor
+
+
+def _pooled(values: Tensor, slot: Tensor, count: int) -> Tensor:
+    return values.new_zeros(count, values.shape[1]).index_add_(0, slot, values)
+
+
+def describe_pieces(piece: Tensor, known_rot: Tensor, known_trans: Tensor) -> Pieces | None:
+    """Prepare superpositions.
+
+    Parameters
+    ----------
+    piece : Tensor, dtype=int64, shape=(B, L)
+        Piece number per item of the batch, -1 for none.
+    known_rot, known_trans : Tensor, shape=(B, L, 3, 3) and (B, L, 3)
+        Frames in the coordinate system of the piece (angstrom).
+
+    Returns
+    -------
+    Pieces or None
+        None where there are no pieces at all.
+    """
+    count = int(piece.max()) + 1 if piece.numel() else 0
+    if count <= 0:
+        return None
+    batch = piece.shape[0]
+    has = piece >= 0
+    shift = torch.arange(batch, device=piece.device)[:, None] * count
+    slot = (shift + piece.clamp_min(0)).reshape(-1)
+    on = has.reshape(-1, 1).to(known_trans.dtype)
+    number = _pooled(on, slot, batch * count).clamp_min(1.0)
+    centre = _pooled(known_trans.reshape(-1, 3) * on, slot, batch * count) / number
+    centred = (known_trans.reshape(-1, 3) - centre[slot]) * on
+    return Pieces(slot, has, number, known_rot, centred.view_as(known_trans))
 
 
 @torch.no_grad()
-def superpose_pieces(
-    rot: Tensor, trans: Tensor, known_rot: Tensor, known_trans: Tensor, piece: Tensor
-) -> tuple[Tensor, Tensor]:
+def superpose_pieces(rot: Tensor, trans: Tensor, pieces: Pieces | None) -> tuple[Tensor, Tensor]:
     """Known frames of every piece, moved onto the estimate.
 
     Parameters
     ----------
     rot, trans : Tensor, shape=(B, L, 3, 3) and (B, L, 3)
         Current estimate (angstrom).
-    known_rot, known_trans : Tensor
-        The same shapes; frames in the coordinate system of the piece.
-    piece : Tensor, dtype=int64, shape=(B, L)
-        Piece number per item of the batch, -1 for none.
+    pieces : Pieces or None
 
     Returns
     -------
@@ -59,35 +158,21 @@ def superpose_pieces(
     ----------
     Kabsch 1976, Acta Cryst. A32, 922.
     """
-    has = piece >= 0
-    count = int(piece.max()) + 1 if piece.numel() else 0
-    if count <= 0:
+    if pieces is None:
         return rot, trans
-    batch = piece.shape[0]
-    slot = (
-        torch.arange(batch, device=piece.device)[:, None] * count + piece.clamp_min(0)
-    ).reshape(-1)
-    on = has.reshape(-1, 1).to(trans.dtype)
-
-    def pooled(values: Tensor) -> Tensor:
-        flat = values.reshape(slot.shape[0], -1) * on
-        return flat.new_zeros(batch * count, flat.shape[1]).index_add_(0, slot, flat)
-
-    number = pooled(torch.ones_like(trans[..., :1])).clamp_min(1.0)
-    centre = pooled(trans) / number
-    centre_known = pooled(known_trans) / number
-    x = trans - centre[slot].view_as(trans)
-    k = known_trans - centre_known[slot].view_as(trans)
-    cross = x[..., :, None] * k[..., None, :] + _LEVER2 * rot @ known_rot.transpose(-1, -2)
-    cross = pooled(cross).view(-1, 3, 3)
-    empty = pooled(torch.ones_like(trans[..., :1])) < 0.5  # numbers that this item does not use
-    cross = torch.where(
-        empty[..., None], torch.eye(3, dtype=cross.dtype, device=cross.device), cross
-    )
-    motion = kabsch_rotation(cross)[slot].view_as(rot)
-    new_rot = motion @ known_rot
-    new_trans = (motion @ k[..., None]).squeeze(-1) + centre[slot].view_as(trans)
+    known = pieces.known_trans
+    # The known coordinates are centred, so those of the estimate need not be.
+    lever = _LEVER2 * (rot @ pieces.known_rot.transpose(-1, -2))
+    cross = torch.addcmul(lever, trans[..., :, None], known[..., None, :])
+    terms = torch.cat((trans, cross.flatten(-2)), dim=-1)
+    terms = torch.where(pieces.has[..., None], terms, torch.zeros_like(terms))
+    pooled = _pooled(terms.flatten(0, 1), pieces.slot, len(pieces.number))
+    motion = kabsch_rotation(pooled[:, 3:].unflatten(-1, (3, 3)))
+    moves = torch.cat((motion.flatten(-2), pooled[:, :3] / pieces.number), dim=-1)
+    moves = moves.index_select(0, pieces.slot).view(*trans.shape[:2], 12)
+    motion = moves[..., :9].unflatten(-1, (3, 3))
+    moved = motion @ torch.cat((pieces.known_rot, known[..., None]), dim=-1)
     return (
-        torch.where(has[..., None, None], new_rot, rot),
-        torch.where(has[..., None], new_trans, trans),
+        torch.where(pieces.has[..., None, None], moved[..., :3], rot),
+        torch.where(pieces.has[..., None], moved[..., 3] + moves[..., 9:], trans),
     )

@@ -22,7 +22,7 @@ __all__ = ["compiled", "compiled_denoiser"]
 
 _FUNCTIONS = (
     (denoiser, "edge_geometry"),
-    (denoiser, "frame_difference"),
+    (denoiser, "frame_differences"),
     (objective, "local_distance_loss"),
 )
 

@@ -72,7 +72,9 @@ def test_the_pose_of_a_piece_is_invisible(net, make_case, turns):
 
 def test_estimates_have_zero_centre_of_mass_and_proper_rotations(net, make_case):
     (rot, trans), level, condition = make_case()
-    out = net(rot, trans, level, condition)
+    assert net(rot, trans, level, condition).blocks == ()
+    out = net(rot, trans, level, condition, supervised=True)
+    assert len(out.blocks) == 2 * net.config.blocks
     assert out.trans.mean(1).abs().max() < 1e-10
     for _, estimate in out.blocks:
         assert estimate.mean(1).abs().max() < 1e-10
@@ -144,7 +146,7 @@ def test_the_estimate_is_continuous_where_neighbours_change(net, make_case):
     condition = replace(condition, piece=torch.full_like(condition.piece, -1))
     direction = torch.tensor([1.0, -0.5, 0.25], dtype=torch.float64)
     start_scale = (level.alpha / (level.alpha**2 + level.sigma**2)).item()
-    offsets, outside, inside = net.config.offsets, net.config.n_outside, net.config.n_inside
+    edges = net.settle(condition).edges
 
     def noisy(s):
         moved = trans.clone()
@@ -152,9 +154,7 @@ def test_the_estimate_is_continuous_where_neighbours_change(net, make_case):
         return moved
 
     def neighbours(s):
-        graph = build_graph(
-            noisy(s) * start_scale, condition.mask, condition.piece, offsets, outside, inside
-        )
+        graph = build_graph(noisy(s) * start_scale, edges, net.config.n_outside)
         return [set(row) for row in graph.source[0].tolist()]
 
     grid = torch.linspace(0, 16, 41, dtype=torch.float64).tolist()
@@ -176,7 +176,7 @@ def test_the_estimate_is_continuous_where_neighbours_change(net, make_case):
 def test_every_parameter_is_trained(net, make_case):
     """No parameter is out of reach of the gradient (distributed training relies on it)."""
     (rot, trans), level, condition = make_case()
-    out = net(rot, trans, level, condition)
+    out = net(rot, trans, level, condition, supervised=True)
     loss = out.trans.square().sum() + out.rot[..., 0, 1].sum() + out.psi[..., 0].sum()
     loss = loss + sum(r[..., 1, 2].sum() + x.square().sum() for r, x in out.blocks)
     net.zero_grad()
@@ -184,3 +184,11 @@ def test_every_parameter_is_trained(net, make_case):
     missing = [name for name, p in net.named_parameters() if p.grad is None]
     assert not missing, missing
     net.zero_grad()
+
+
+def test_a_settled_condition_gives_the_same_estimate(net, make_case):
+    (rot, trans), level, condition = make_case()
+    plain = net(rot, trans, level, condition)
+    settled = net(rot, trans, level, net.settle(condition))
+    assert torch.equal(plain.trans, settled.trans)
+    assert torch.equal(plain.rot, settled.rot)

@@ -5,7 +5,13 @@ import torch
 from e3nn import o3
 from scipy.spatial.transform import Rotation
 
-from proteinweaver.nets.superpose import superpose_pieces
+from proteinweaver.nets.rotations import horn_matrix, rotation_from_quaternion
+from proteinweaver.nets.superpose import (
+    describe_pieces,
+    kabsch_rotation,
+    leading_eigenvector,
+    superpose_pieces,
+)
 
 
 def _frames(batch, length, seed):
@@ -13,6 +19,10 @@ def _frames(batch, length, seed):
     return o3.rand_matrix(batch, length, dtype=torch.float64), 7 * torch.randn(
         batch, length, 3, dtype=torch.float64
     )
+
+
+def superposed(rot, trans, known_rot, known_trans, piece):
+    return superpose_pieces(rot, trans, describe_pieces(piece, known_rot, known_trans))
 
 
 def test_a_moved_piece_comes_back_exactly():
@@ -25,7 +35,7 @@ def test_a_moved_piece_comes_back_exactly():
     rot = turn @ known_rot
     trans = (turn @ known_trans[..., None]).squeeze(-1) + shift
     piece = torch.zeros(2, 20, dtype=torch.int64)
-    new_rot, new_trans = superpose_pieces(rot, trans, known_rot, known_trans, piece)
+    new_rot, new_trans = superposed(rot, trans, known_rot, known_trans, piece)
     assert torch.allclose(new_rot, rot, atol=1e-10)
     assert torch.allclose(new_trans, trans, atol=1e-9)
 
@@ -34,7 +44,7 @@ def test_every_piece_moves_by_itself_and_linkers_stay():
     known_rot, known_trans = _frames(1, 24, 1)
     rot, trans = _frames(1, 24, 2)
     piece = torch.tensor([[0] * 8 + [-1] * 4 + [2] * 12])  # number 1 is not used
-    new_rot, new_trans = superpose_pieces(rot, trans, known_rot, known_trans, piece)
+    new_rot, new_trans = superposed(rot, trans, known_rot, known_trans, piece)
     linker = piece[0] < 0
     assert torch.equal(new_trans[0, linker], trans[0, linker])
     assert torch.equal(new_rot[0, linker], rot[0, linker])
@@ -54,7 +64,7 @@ def test_the_motion_is_the_best_one(seed):
     """SciPy solves the same Wahba problem: CA and three axis points at a lever of 1.5 A."""
     known_rot, known_trans = _frames(1, 9, seed)
     rot, trans = _frames(1, 9, seed + 10)
-    new_rot, _ = superpose_pieces(
+    new_rot, _ = superposed(
         rot, trans, known_rot, known_trans, torch.zeros(1, 9, dtype=torch.int64)
     )
     turn = (new_rot @ known_rot.transpose(-1, -2))[0, 0]
@@ -75,7 +85,7 @@ def test_a_straight_piece_is_determined_by_its_frames():
     known_trans[..., 0] = 3.3 * torch.arange(6)
     turn = o3.rand_matrix(dtype=torch.float64)
     rot, trans = turn @ known_rot, known_trans @ turn.T
-    new_rot, new_trans = superpose_pieces(
+    new_rot, new_trans = superposed(
         rot, trans, known_rot, known_trans, torch.zeros(1, 6, dtype=torch.int64)
     )
     assert torch.allclose(new_rot, rot, atol=1e-10)
@@ -86,7 +96,7 @@ def test_a_mirror_image_is_not_superposed():
     """The motion is a proper rotation even where a reflection would fit better."""
     known_rot, known_trans = _frames(1, 12, 9)
     mirror = torch.diag(torch.tensor([1.0, 1.0, -1.0], dtype=torch.float64))
-    new_rot, new_trans = superpose_pieces(
+    new_rot, new_trans = superposed(
         mirror @ known_rot @ mirror,
         known_trans @ mirror,
         known_rot,
@@ -95,3 +105,43 @@ def test_a_mirror_image_is_not_superposed():
     )
     assert torch.allclose(torch.det(new_rot), torch.ones(1, 12, dtype=torch.float64))
     assert (new_trans - known_trans @ mirror).norm(dim=-1).mean() > 1.0
+
+
+def test_without_pieces_the_estimate_stays():
+    rot, trans = _frames(1, 5, 11)
+    piece = torch.full((1, 5), -1)
+    assert describe_pieces(piece, rot, trans) is None
+    assert superposed(rot, trans, rot, trans, piece) == (rot, trans)
+
+
+def test_kabsch_rotation_is_that_of_singular_values():
+    torch.manual_seed(12)
+    cross = torch.randn(500, 3, 3)
+    u, _, vh = torch.linalg.svd(cross.double())
+    u[..., 2] *= torch.det(u @ vh)[:, None]
+    assert torch.allclose(kabsch_rotation(cross).double(), u @ vh, atol=1e-5)
+
+
+def rotation_by_powers(cross):
+    """What an accelerator does."""
+    return rotation_from_quaternion(leading_eigenvector(horn_matrix(cross)))
+
+
+def test_powers_find_the_same_rotation():
+    torch.manual_seed(13)
+    cross = torch.randn(500, 3, 3)
+    assert torch.allclose(rotation_by_powers(cross), kabsch_rotation(cross), atol=1e-5)
+
+
+@pytest.mark.parametrize("rotation", [kabsch_rotation, rotation_by_powers])
+def test_an_undetermined_rotation_is_still_a_rotation(rotation):
+    """Nothing to go by, one direction only, and a reflection with two equal best answers."""
+    line = torch.zeros(3, 3)
+    line[0, 0] = 4.0
+    cases = torch.stack((torch.zeros(3, 3), line, torch.diag(torch.tensor([1.0, 1.0, -1.0]))))
+    for scale in (1e-12, 1.0, 1e8):
+        found = rotation(scale * cases)
+        assert torch.allclose(found @ found.mT, torch.eye(3).expand(3, 3, 3), atol=1e-5)
+        assert torch.allclose(torch.det(found), torch.ones(3), atol=1e-5)
+        best = (found * cases).sum((1, 2))
+        assert torch.allclose(best, torch.tensor([0.0, 4.0, 1.0]), atol=1e-4)
