@@ -7,7 +7,7 @@ weaves them into a fold.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -27,13 +27,14 @@ from proteinweaver.io.spec import Fold
 from proteinweaver.structure.closure import ClosureForces, close_backbone
 from samplers.noise import NoiseKey, derive_seed
 
-__all__ = ["DomainRequest", "DomainSample", "finite_rows", "sample_domains", "trajectory_of"]
-
+__all__ = ["DomainRequest", "DomainSample", "sample_domains", "trajectory_of"]
 
 #: Strands of a generated domain are often a fraction of an angstrom short of pairing, so hydrogen
-#: bonds pull harder and
-#: from further away than where domains are given.
-_FORCES = ClosureForces(hydrogen_bond=3.0, hydrogen_bond_reach=4.0)
+#: bonds pull harder and from further away than where domains are given.
+_FORCES = ClosureForces(hydrogen_bond=6.0, hydrogen_bond_reach=4.0)
+#: Adam steps and their first size: as good as twice as many of 0.1 A at half the force.
+_STEPS, _RATE = 100, 0.15
+_CLOSED_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -143,47 +144,45 @@ def sample_domains(
         drawn = sample_backbones(
             model, condition.to(model.device), keys, sampling, trajectory=trajectory
         )
-        start = time.perf_counter()
-        coord = drawn.coord.clone()
-        sound = finite_rows(coord, condition.mask)
-        if close and bool(sound.any()):
-            coord[sound] = close_backbone(
-                coord[sound], condition.mask[sound], forces=_FORCES
-            ).coord
-        seconds = drawn.seconds + time.perf_counter() - start
         for row, k in enumerate(batch):
             samples[k] = DomainSample(
-                coord[row, : requests[k].length].numpy().copy(),
+                drawn.coord[row, : requests[k].length].numpy().copy(),
                 blueprints[row],
-                seconds / len(batch),
+                drawn.seconds / len(batch),
                 drawn.calls,
                 trajectory_of(drawn, row, requests[k].length) if trajectory else None,
             )
         if on_batch is not None:
             on_batch(len(batch))
-    return [samples[k] for k in range(len(requests))]
+    drawn_all = [samples[k] for k in range(len(requests))]
+    return _closed(drawn_all) if close else drawn_all
+
+
+def _closed(samples: Sequence[DomainSample]) -> list[DomainSample]:
+    """Close the sound ones, many at a time; alone each comes out the same to the last bit."""
+    done = list(samples)
+    sound = [k for k, sample in enumerate(samples) if np.isfinite(sample.coord).all()]
+    for first in range(0, len(sound), _CLOSED_AT_ONCE):
+        start = time.perf_counter()
+        batch = sound[first : first + _CLOSED_AT_ONCE]
+        lengths = [len(samples[k].coord) for k in batch]
+        mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
+        coord = torch.zeros(*mask.shape, 4, 3)
+        coord[mask] = torch.from_numpy(np.concatenate([samples[k].coord for k in batch]))
+        closed = close_backbone(coord, mask, forces=_FORCES, steps=_STEPS, rate=_RATE).coord
+        seconds = (time.perf_counter() - start) / len(batch)
+        for row, k in enumerate(batch):
+            done[k] = replace(
+                samples[k],
+                coord=closed[row, : lengths[row]].numpy().copy(),
+                seconds=samples[k].seconds + seconds,
+            )
+    return done
 
 
 def _piece_rng(key: NoiseKey) -> np.random.Generator:
     """Draws of a domain's pieces, keyed like its noise."""
     return np.random.default_rng(derive_seed(key.seed, key.job, key.index, key.stage, "pieces"))
-
-
-def finite_rows(coord: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Tell which items of a padded batch have only finite coordinates.
-
-    Parameters
-    ----------
-    coord : Tensor, shape=(B, L, 4, 3)
-        Angstrom.
-    mask : Tensor, dtype=bool, shape=(B, L)
-        True for residues.
-
-    Returns
-    -------
-    Tensor, dtype=bool, shape=(B,)
-    """
-    return (torch.isfinite(coord).all(-1).all(-1) | ~mask).all(-1)
 
 
 def trajectory_of(drawn: SampledBatch, row: int, length: int) -> Trajectory:

@@ -64,7 +64,7 @@ def _clean_residues(coord: Tensor) -> Tensor:
     N-CA 1.459 and CA-C 1.525 angstrom within 0.03, N-CA-C 111 degrees within 6.
     """
     rot, trans = frames_from_coord(coord)
-    local = torch.einsum("rji,raj->rai", rot, coord - trans[:, None])
+    local = (coord - trans[:, None]) @ rot
     n, c = local[:, _N], local[:, _C]
     angle = torch.atan2(n[:, 1], n[:, 0]).clamp(math.radians(105), math.radians(117))
     n_ca = n.norm(dim=-1).clamp(1.429, 1.489)
@@ -75,7 +75,7 @@ def _clean_residues(coord: Tensor) -> Tensor:
     across = across / across.norm(dim=-1, keepdim=True).clamp_min(1e-6)
     new_o = torch.cat((new_c[:, :1] + _O_ALONG, _O_ACROSS * across), dim=-1)
     new = torch.stack((new_n, torch.zeros_like(new_n), new_c, new_o), dim=1)
-    return torch.einsum("rij,raj->rai", rot, new) + trans[:, None]
+    return new @ rot.transpose(-1, -2) + trans[:, None]
 
 
 def find_bodies(coord: Tensor, mask: Tensor, piece: Tensor, bonded: Tensor) -> Bodies:
@@ -147,11 +147,7 @@ class Pose:
 
     def __init__(self, bodies: Bodies) -> None:
         self.bodies = bodies
-        self.local = torch.einsum(
-            "rji,raj->rai",
-            bodies.axes[bodies.body],
-            bodies.atoms - bodies.centre[bodies.body, None],
-        )
+        self.local = (bodies.atoms - bodies.centre[bodies.body, None]) @ bodies.axes[bodies.body]
         inside = torch.zeros_like(bodies.bonded)
         inside[:-1] = bodies.body[1:] == bodies.body[:-1]
         self.hinge = (bodies.bonded & ~inside).nonzero()[:, 0]  # bonds between two bodies
@@ -170,10 +166,8 @@ class Pose:
         """
         bodies = self.bodies
         turn = bodies.axes @ _rotation(increments[0] / (2 * bodies.lever))
-        shift = bodies.centre + torch.einsum("bij,bj->bi", bodies.axes, increments[1])
-        atoms = (
-            torch.einsum("rij,raj->rai", turn[bodies.body], self.local) + shift[bodies.body, None]
-        )
+        shift = bodies.centre + (bodies.axes @ increments[1, ..., None])[..., 0]
+        atoms = self.local @ turn[bodies.body].transpose(-1, -2) + shift[bodies.body, None]
         ca, c = atoms[self.hinge, _CA], atoms[self.hinge, _C]
         along = c - ca
         along = along / along.square().sum(-1, keepdim=True).add(1e-8).sqrt()

@@ -87,4 +87,4 @@ def rama_log_density(phi: Tensor, psi: Tensor) -> Tensor:
     column, column_weight = _weights(psi)
     table = _coefficients().to(phi)
     values = table[row[..., :, None] * _NODES + column[..., None, :]]
-    return torch.einsum("...ij,...i,...j->...", values, row_weight, column_weight)
+    return ((values @ column_weight[..., None])[..., 0] * row_weight).sum(-1)
