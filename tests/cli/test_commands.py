@@ -332,18 +332,23 @@ def test_info_names_versions_and_weights(tiny_weights, capsys):
 def test_process_settings_leave_the_users_alone():
     """What the environment says about threads and memory stays; otherwise both are set."""
     code = (
-        "import os\n"
+        "import os, sys\n"
         "from proteinweaver.cli.process import keep_freed_memory, prepare_process\n"
+        "os.getloadavg = lambda: (float(sys.argv[1]), 0.0, 0.0)\n"
         "prepare_process()\n"
-        "print(os.environ['OMP_WAIT_POLICY'], keep_freed_memory())\n"
+        "print(os.environ.get('OMP_WAIT_POLICY'), keep_freed_memory())\n"
     )
     env = {k: v for k, v in os.environ.items() if k not in {"OMP_WAIT_POLICY", "GLIBC_TUNABLES"}}
 
-    def shown(**extra: str) -> list[str]:
-        words = [sys.executable, "-c", code]
+    def shown(load: str, **extra: str) -> list[str]:
+        words = [sys.executable, "-c", code, load]
         done = subprocess.run(words, capture_output=True, text=True, check=True, env=env | extra)
         return done.stdout.split()
 
     if sys.platform.startswith("linux"):
-        assert shown() == ["PASSIVE", "True"]
-    assert shown(OMP_WAIT_POLICY="ACTIVE", PROTEINWEAVER_MALLOC="system") == ["ACTIVE", "False"]
+        assert shown("999") == ["PASSIVE", "True"]
+        assert shown("0") == ["None", "True"]
+    assert shown("999", OMP_WAIT_POLICY="ACTIVE", PROTEINWEAVER_MALLOC="system") == [
+        "ACTIVE",
+        "False",
+    ]
