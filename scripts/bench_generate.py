@@ -1,8 +1,7 @@
 """Seconds per design by length, on the shipped weights, and the floor under them.
 
-    python scripts/bench_generate.py                          lengths 100, 200, 300 and 500, one
-    design at a time python scripts/bench_generate.py --lengths 100,800 --repeats 5 --threads 1
-    --out benchmarks/mine.json
+    python scripts/bench_generate.py
+    python scripts/bench_generate.py --lengths 100,800 --repeats 5 --threads 1 --out mine.json
 
 A length up to ``--single`` is one generated domain; a longer one is a design of domains of about
 100 residues. Of every length: the median wall time of a whole design (both stages, closing,
@@ -60,9 +59,9 @@ def network_call(model: LoadedModel, length: int, repeats: int) -> tuple[float, 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--lengths", default="100,200,300,500")
+    parser.add_argument("--lengths", default="100,256,300,800")
     parser.add_argument(
-        "--single", type=int, default=128, help="longest length made as one domain"
+        "--single", type=int, default=256, help="longest length made as one domain"
     )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)

@@ -30,7 +30,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from proteinweaver.generation.settings import assembler_sampler
 
 from proteinweaver.domains.trends import native_contacts
 from proteinweaver.evaluation.contenders import CONTENDERS, bridged, docked_pair
@@ -48,6 +47,7 @@ from proteinweaver.evaluation.tasks import MIN_LINKER, NativeTask, native_pairs
 from proteinweaver.generation.assembly_stage import AssemblyRequest, Inside, assemble_domains
 from proteinweaver.generation.model import LoadedModel, load_model
 from proteinweaver.generation.quality import judge
+from proteinweaver.generation.settings import assembler_sampler
 from proteinweaver.generation.weave import check_sampler
 from samplers.noise import NoiseKey
 

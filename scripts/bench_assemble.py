@@ -1,0 +1,132 @@
+"""Seconds, memory and growth with length of an assembly, on the shipped weights.
+
+    python scripts/bench_assemble.py --out benchmarks/assemble-cpu2.json
+    python scripts/bench_assemble.py --lengths 300,800 --threads 1
+
+Every length is a process of its own: generated domains of about 125 residues, repeated, rigid
+insides, linkers of twelve, total length exact, default settings. Given are the wall and processor
+seconds of the whole design after start-up, those of one network call and its ratio to the floor
+(FLOP over the matrix rate measured there), and the peak memory of the process; at the end the
+exponent of the call's processor time against length.
+"""
+
+import argparse
+import json
+import math
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from proteinweaver.diffusion.field import FrameField
+from proteinweaver.generation.commands import assemble, generate
+from proteinweaver.generation.config import AssembleConfig, GenerateConfig
+from proteinweaver.generation.model import load_model
+from proteinweaver.nets.condition import unconditional
+
+DOMAIN, LINKER = 125, 12
+
+
+def one(length: int, threads: int, repeats: int) -> dict[str, float]:
+    """Measure one length in this process."""
+    torch.set_num_threads(threads)
+    a, b = torch.randn(4096, 128), torch.randn(128, 512)
+    rates = []
+    for _ in range(20):
+        start = time.perf_counter()
+        a @ b
+        rates.append(2 * 4096 * 128 * 512 / (time.perf_counter() - start))
+    with tempfile.TemporaryDirectory() as scratch:
+        count = max(2, round(length / (DOMAIN + LINKER)))
+        size = (length - (count - 1) * LINKER) // count
+        generate(GenerateConfig(length=min(size, 200), n=1, out=f"{scratch}/d", device="cpu"))
+        (domain,) = Path(scratch, "d", "designs").glob("*.pdb")
+        residues = min(size, 200)
+        linkers = (length - count * residues) // (count - 1)
+        request = AssembleConfig(
+            domain=(str(domain),) * count, linker=(f"{linkers}-{linkers + count}",),
+            total_length=length, n=1, device="cpu",
+        )  # fmt: skip
+        wall, processor = [], []
+        for _ in range(repeats):
+            start, used = time.perf_counter(), time.process_time()
+            assemble(request)
+            wall.append(time.perf_counter() - start)
+            processor.append(time.process_time() - used)
+    model = load_model("assembler", device="cpu")
+    field = FrameField(model.net, model.process, unconditional(length))
+    state = torch.randn(1, length, 3), torch.eye(3).expand(1, length, 3, 3)
+    field.denoise(*state, 0.5)
+    with FlopCounterMode(display=False) as counter:
+        field.denoise(*state, 0.5)
+    calls, used_calls = [], []
+    for _ in range(7):
+        start, used = time.perf_counter(), time.process_time()
+        field.denoise(*state, 0.5)
+        calls.append(time.perf_counter() - start)
+        used_calls.append(time.process_time() - used)
+    return {
+        "length": length,
+        "domains": count,
+        "seconds": statistics.median(wall),
+        "processor_seconds": statistics.median(processor),
+        "call_seconds": statistics.median(calls),
+        "call_processor_seconds": statistics.median(used_calls),
+        "call_over_floor": statistics.median(calls)
+        * statistics.median(rates)
+        / counter.get_total_flops(),
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--lengths", default="200,300,800,2000,5000")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--out", type=Path, help="JSON file")
+    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps(one(options.one, options.threads, options.repeats)))
+        return
+    rows = []
+    print("| length | domains | s | processor s | call ms | call / floor | peak MiB |")
+    print("|---|---|---|---|---|---|---|")
+    for length in map(int, options.lengths.split(",")):
+        command = [
+            sys.executable, __file__, "--one", str(length), "--threads", str(options.threads),
+            "--repeats", str(options.repeats),
+        ]  # fmt: skip
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        row = json.loads(done.stdout.splitlines()[-1])
+        rows.append(row)
+        print(
+            f"| {length} | {row['domains']} | {row['seconds']:.1f} | "
+            f"{row['processor_seconds']:.1f} | {1e3 * row['call_seconds']:.0f} | "
+            f"{row['call_over_floor']:.1f} | {row['peak_mib']:.0f} |",
+            flush=True,
+        )
+    ends = [row for row in rows if 200 <= row["length"] <= 2000]
+    exponent = math.nan
+    if len(ends) > 1:
+        first, last = ends[0], ends[-1]
+        exponent = math.log(
+            last["call_processor_seconds"] / first["call_processor_seconds"]
+        ) / math.log(last["length"] / first["length"])
+        print(f"\ncall time ~ length^{exponent:.2f} from {first['length']} to {last['length']}")
+    if options.out:
+        about = {"machine": platform.machine(), "threads": options.threads, "exponent": exponent}
+        options.out.write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
