@@ -16,21 +16,18 @@ import math
 import os
 import platform
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from bench_generate import network_call
+from timing import matrix_rate, medians
 
-from proteinweaver.diffusion.field import FrameField
 from proteinweaver.generation.commands import assemble, generate
 from proteinweaver.generation.config import AssembleConfig, GenerateConfig
 from proteinweaver.generation.model import load_model
-from proteinweaver.nets.condition import unconditional
 
 DOMAIN, LINKER = 125, 12
 
@@ -38,12 +35,7 @@ DOMAIN, LINKER = 125, 12
 def one(length: int, threads: int, repeats: int) -> dict[str, float]:
     """Measure one length in this process."""
     torch.set_num_threads(threads)
-    a, b = torch.randn(4096, 128), torch.randn(128, 512)
-    rates = []
-    for _ in range(20):
-        start = time.perf_counter()
-        a @ b
-        rates.append(2 * 4096 * 128 * 512 / (time.perf_counter() - start))
+    rate = matrix_rate()
     with tempfile.TemporaryDirectory() as scratch:
         count = max(2, round(length / (DOMAIN + LINKER)))
         size = (length - (count - 1) * LINKER) // count
@@ -55,34 +47,16 @@ def one(length: int, threads: int, repeats: int) -> dict[str, float]:
             domain=(str(domain),) * count, linker=(f"{linkers}-{linkers + count}",),
             total_length=length, n=1, device="cpu",
         )  # fmt: skip
-        wall, processor = [], []
-        for _ in range(repeats):
-            start, used = time.perf_counter(), time.process_time()
-            assemble(request)
-            wall.append(time.perf_counter() - start)
-            processor.append(time.process_time() - used)
-    model = load_model("assembler", device="cpu")
-    field = FrameField(model.net, model.process, unconditional(length))
-    state = torch.randn(1, length, 3), torch.eye(3).expand(1, length, 3, 3)
-    field.denoise(*state, 0.5)
-    with FlopCounterMode(display=False) as counter:
-        field.denoise(*state, 0.5)
-    calls, used_calls = [], []
-    for _ in range(7):
-        start, used = time.perf_counter(), time.process_time()
-        field.denoise(*state, 0.5)
-        calls.append(time.perf_counter() - start)
-        used_calls.append(time.process_time() - used)
+        wall, processor = medians(lambda: assemble(request), repeats)
+    call, call_processor, flops = network_call(load_model("assembler", device="cpu"), length, 7)
     return {
         "length": length,
         "domains": count,
-        "seconds": statistics.median(wall),
-        "processor_seconds": statistics.median(processor),
-        "call_seconds": statistics.median(calls),
-        "call_processor_seconds": statistics.median(used_calls),
-        "call_over_floor": statistics.median(calls)
-        * statistics.median(rates)
-        / counter.get_total_flops(),
+        "seconds": wall,
+        "processor_seconds": processor,
+        "call_seconds": call,
+        "call_processor_seconds": call_processor,
+        "call_over_floor": call * rate / flops,
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
 

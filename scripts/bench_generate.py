@@ -13,12 +13,10 @@ import argparse
 import json
 import os
 import platform
-import statistics
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from timing import matrix_rate, medians
 from torch.utils.flop_counter import FlopCounterMode
 
 from proteinweaver.diffusion.field import FrameField
@@ -28,25 +26,8 @@ from proteinweaver.generation.model import LoadedModel, load_model
 from proteinweaver.nets.condition import unconditional
 
 
-def median_seconds(work: Callable[[], object], repeats: int) -> float:
-    """Median wall time of ``work`` after one unmeasured run."""
-    work()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
-
-
-def matrix_rate(repeats: int = 20) -> float:
-    """Measured float32 matrix product rate in FLOP/s, at a size typical of the network."""
-    a, b = torch.randn(4096, 128), torch.randn(128, 512)
-    return 2 * 4096 * 128 * 512 / median_seconds(lambda: a @ b, repeats)
-
-
-def network_call(model: LoadedModel, length: int, repeats: int) -> tuple[float, float]:
-    """Seconds and floating-point operations of one network call on a chain of ``length``."""
+def network_call(model: LoadedModel, length: int, repeats: int) -> tuple[float, float, float]:
+    """Wall and processor seconds and floating-point operations of one network call."""
     field = FrameField(model.net, model.process, unconditional(length))
     trans = torch.randn(1, length, 3)
     rot = torch.eye(3).expand(1, length, 3, 3)
@@ -54,7 +35,7 @@ def network_call(model: LoadedModel, length: int, repeats: int) -> tuple[float, 
     with FlopCounterMode(display=False) as counter:
         field.denoise(trans, rot, 0.5)
     flops = float(counter.get_total_flops())
-    return median_seconds(lambda: field.denoise(trans, rot, 0.5), repeats), flops
+    return *medians(lambda: field.denoise(trans, rot, 0.5), repeats), flops
 
 
 def main() -> None:
@@ -84,8 +65,11 @@ def main() -> None:
                 return generate(GenerateConfig(length=length, device="cpu"))
             return design(DesignConfig(length=length, domains=domains, device="cpu"))
 
-        seconds = median_seconds(one, options.repeats)
-        call, flops = network_call(models["domain" if domains == 1 else "assembler"], length, 10)
+        one()
+        seconds, _ = medians(one, options.repeats)
+        call, _, flops = network_call(
+            models["domain" if domains == 1 else "assembler"], length, 10
+        )
         row = {
             "length": length,
             "domains": domains,

@@ -17,11 +17,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from timing import matrix_rate, medians
 from torch.utils.flop_counter import FlopCounterMode
 
 from proteinweaver.diffusion.objective import LossWeights, denoising_losses, total_loss
@@ -35,22 +34,10 @@ REPO = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("PROTEINWEAVER_DATA", REPO.parent / "shared" / "data"))
 
 
-def medians(work: Callable[[], object], repeats: int) -> tuple[float, float]:
-    """Median wall and processor seconds."""
-    wall, processor = [], []
-    for _ in range(repeats):
-        a, b = time.perf_counter(), time.process_time()
-        work()
-        wall.append(time.perf_counter() - a)
-        processor.append(time.process_time() - b)
-    return statistics.median(wall), statistics.median(processor)
-
-
 def measure(options: argparse.Namespace) -> dict[str, float]:
     """Measure the package that is imported."""
     torch.set_num_threads(options.threads)
-    a, b = torch.randn(4096, 128), torch.randn(128, 512)
-    rate = 2 * 4096 * 128 * 512 / medians(lambda: a @ b, 30)[0]
+    rate = matrix_rate()
     torch.manual_seed(0)
     net, process = Denoiser(DenoiserConfig()), FrameProcess(ProcessConfig())
     data = DataConfig(folder=str(options.data), recipe=options.recipe, residues=options.residues)
