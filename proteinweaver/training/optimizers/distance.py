@@ -14,6 +14,7 @@ References
 Tao, Yuan, Zhou, Cao, Gu 2024, arXiv:2412.19444: Algorithms 1 and 2.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -23,7 +24,7 @@ from torch import Tensor
 __all__ = ["DistanceScaled"]
 
 
-class DistanceScaled(torch.optim.Optimizer):
+class DistanceScaled(torch.optim.Optimizer, ABC):
     """An optimizer whose step size is the largest root mean square displacement so far.
 
     Parameters
@@ -82,6 +83,7 @@ class DistanceScaled(torch.optim.Optimizer):
             self.state[parameter]["eta"] = eta.to(parameter)
         return eta
 
+    @abstractmethod
     def direction(
         self, state: dict[str, Any], gradient: Tensor, group: dict[str, Any]
     ) -> tuple[Tensor, Tensor]:
@@ -100,4 +102,3 @@ class DistanceScaled(torch.optim.Optimizer):
         direction, scale : Tensor
             m_t and s_t, in the shape of the parameter.
         """
-        raise NotImplementedError

@@ -16,6 +16,7 @@ References
 Yuan, Liu, Wu, Zhou, Gu 2024, arXiv:2411.10438: Algorithm 1 and its approximate form.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -25,7 +26,7 @@ from torch import Tensor
 __all__ = ["Mars"]
 
 
-class Mars(torch.optim.Optimizer):
+class Mars(torch.optim.Optimizer, ABC):
     """What the MARS optimizers share; a subclass gives ``H_t^-1 m_t``.
 
     Parameters
@@ -85,6 +86,7 @@ class Mars(torch.optim.Optimizer):
         parameter.mul_(1 - group["lr"] * group["weight_decay"])
         parameter.sub_(direction, alpha=group["lr"])
 
+    @abstractmethod
     def direction(self, state: dict[str, Any], corrected: Tensor, group: dict[str, Any]) -> Tensor:
         """Precondition the momentum.
 
@@ -102,4 +104,3 @@ class Mars(torch.optim.Optimizer):
         Tensor
             In the shape of the parameter.
         """
-        raise NotImplementedError
