@@ -7,7 +7,7 @@ closing step moves each such domain as one body.
 
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -247,7 +247,6 @@ def assemble_domains(
     batch_size: int = 0,
     close: bool = True,
     trajectory: bool = False,
-    on_batch: Callable[[int], None] | None = None,
 ) -> list[Assembly]:
     """Assemble chains.
 
@@ -265,8 +264,6 @@ def assemble_domains(
         Close peptide bonds and remove clashes; rigid domains move as bodies.
     trajectory : bool, optional
         Keep the way from noise.
-    on_batch : callable, optional
-        Called with the number of chains of every finished batch.
 
     Returns
     -------
@@ -309,8 +306,6 @@ def assemble_domains(
                 drawn.calls,
                 trajectory_of(drawn, row, request.length) if trajectory else None,
             )
-        if on_batch is not None:
-            on_batch(len(batch))
     return [chains[k] for k in range(len(requests))]
 
 

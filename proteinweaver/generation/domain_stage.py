@@ -6,7 +6,7 @@ weaves them into a fold.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -103,7 +103,6 @@ def sample_domains(
     batch_size: int = 0,
     close: bool = True,
     trajectory: bool = False,
-    on_batch: Callable[[int], None] | None = None,
 ) -> list[DomainSample]:
     """Generate domains.
 
@@ -121,8 +120,6 @@ def sample_domains(
         Close peptide bonds and remove clashes.
     trajectory : bool, optional
         Keep the way from noise.
-    on_batch : callable, optional
-        Called with the number of domains of every finished batch.
 
     Returns
     -------
@@ -152,8 +149,6 @@ def sample_domains(
                 drawn.calls,
                 trajectory_of(drawn, row, requests[k].length) if trajectory else None,
             )
-        if on_batch is not None:
-            on_batch(len(batch))
     drawn_all = [samples[k] for k in range(len(requests))]
     return _closed(drawn_all) if close else drawn_all
 
