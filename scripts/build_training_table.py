@@ -11,17 +11,19 @@ the held-out natives.
 
 import argparse
 import os
-import time
 from pathlib import Path
 
 import numpy as np
 
 from proteinweaver.data.store import StructureStore
-from proteinweaver.evaluation.compare import CompareConfig
 from proteinweaver.evaluation.fingerprints import fingerprints
 from proteinweaver.evaluation.novelty import nearest_references
 from proteinweaver.evaluation.pairs import PairScores
-from proteinweaver.evaluation.training_set import pack_training_set, training_set
+from proteinweaver.evaluation.training_set import (
+    SEARCHED,
+    pack_training_set,
+    training_set,
+)
 
 REPO = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("PROTEINWEAVER_DATA", REPO.parent / "shared" / "data"))
@@ -45,18 +47,19 @@ def traces(
 
 
 def held_out_scores(chains: list[np.ndarray], path: Path) -> np.ndarray:
-    """Length and highest TM-score to the packed training set of every chain."""
+    """Length, and highest TM-score to the packed training set by number of candidates."""
     known = training_set(path)
     both = [*chains, *known.chains]
     prints = np.concatenate((fingerprints(chains), known.prints))
     first = len(chains)
-    with PairScores(both, [str(k) for k in range(len(both))], 1) as scores:
-        tm, which = nearest_references(
-            range(first), range(first, len(both)), prints, scores,
-            CompareConfig().novelty_candidates,
-        )  # fmt: skip
-    assert (which >= first).all()
-    return np.column_stack(([len(x) for x in chains], tm))
+    columns = [np.array([len(x) for x in chains], np.float64)]
+    with PairScores(both, [str(k) for k in range(len(both))]) as scores:
+        for candidates in SEARCHED:
+            tm, _ = nearest_references(
+                range(first), range(first, len(both)), prints, scores, candidates
+            )
+            columns.append(tm)
+    return np.column_stack(columns)
 
 
 def main() -> None:
@@ -77,8 +80,7 @@ def main() -> None:
             held_out = traces(store, store.members(split), one_per_cluster=True)[1]
             natives += held_out[: options.natives]
     prints = fingerprints(chains)
-    begin = time.process_time()
-    pack_training_set(names, chains, prints, np.zeros((0, 2)), options.out)
+    pack_training_set(names, chains, prints, np.zeros((0, 1 + len(SEARCHED))), options.out)
     packed = training_set(options.out)
     error = [
         np.sqrt(((a - b - (a - b).mean(axis=0)) ** 2).sum(axis=1).mean())
@@ -87,15 +89,13 @@ def main() -> None:
     print(f"{len(chains)} structures; rounding {np.mean(error):.3f} A RMS", flush=True)
     held_out = held_out_scores(natives, options.out)
     pack_training_set(names, chains, prints, held_out, options.out)
-    tm = held_out[:, 1]
-    print(f"{options.out.stat().st_size} bytes; {time.process_time() - begin:.0f} CPU s")
-    print(f"{len(tm)} held-out natives: quantiles of the highest TM-score (5, 25, 50, 75, 95%):")
-    print(" ".join(f"{q:.3f}" for q in np.quantile(tm, (0.05, 0.25, 0.5, 0.75, 0.95))))
-    for low, high in ((40, 80), (80, 120), (120, 200), (200, 320), (320, 10**6)):
-        some = tm[(held_out[:, 0] >= low) & (held_out[:, 0] < high)]
-        if len(some):
-            above = (some >= 0.75).mean()
-            print(f"{low}-{high}: {len(some)}, median {np.median(some):.3f}, >= .75 {above:.2f}")
+    print(f"{len(held_out)} held-out natives; quantiles of the highest TM-score, share >= .75")
+    for column, candidates in enumerate(SEARCHED, start=1):
+        tm = held_out[:, column]
+        quantiles = " ".join(f"{q:.3f}" for q in np.quantile(tm, (0.05, 0.25, 0.5, 0.75, 0.95)))
+        print(
+            f"{candidates} candidates: 5, 25, 50, 75, 95% {quantiles}; {(tm >= 0.75).mean():.2f}"
+        )
 
 
 if __name__ == "__main__":

@@ -5,19 +5,22 @@ two normalisations, novelty is normalised by the design. Chains of a file count 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from proteinweaver.errors import UserError
 from proteinweaver.evaluation.clusters import leader_clusters
+from proteinweaver.evaluation.comparison_cache import ComparisonCache, question
 from proteinweaver.evaluation.fingerprints import fingerprints
 from proteinweaver.evaluation.intervals import Interval, pair_mean_interval
 from proteinweaver.evaluation.novelty import (
     TRAIN,
     Novelty,
+    Reference,
     nearest_references,
     novelty_of,
     read_reference,
@@ -25,10 +28,13 @@ from proteinweaver.evaluation.novelty import (
 from proteinweaver.evaluation.pairs import LEAST, PairScores
 from proteinweaver.evaluation.records import Record
 from proteinweaver.evaluation.samples import Entry
+from proteinweaver.evaluation.training_set import SEARCHED
 
 __all__ = ["CompareConfig", "Comparison", "SetDiversity", "compare"]
 
 THRESHOLDS = (0.5, 0.6)
+#: Raised where the same question gets another answer: results kept before are asked for again.
+_CLUSTERING, _SEARCH = 1, 1
 
 
 @dataclass(frozen=True)
@@ -45,26 +51,33 @@ class CompareConfig:
     max_pairs : int
         Pairs that the mean pairwise TM-score of a set is sampled from.
     max_alignments : int
-        Alignments a clustering may cost, shared by its chains: 12 to 120 candidates each.
+        Alignments that clustering and novelty may cost each, shared by the designs: 12 to 120
+        representatives and 10 to 40 references each.
     novelty_candidates : int
-        References, the likest ones, that a design is aligned with.
+        References, the likest ones, that a design is aligned with; 0 takes the most of 10, 20 and
+        40 that `max_alignments` allows for all designs together.
     """
 
     enabled: bool = True
     reference: str = TRAIN
     max_pairs: int = 400
     max_alignments: int = 40_000
-    novelty_candidates: int = 10
+    novelty_candidates: int = 0
 
     def __post_init__(self) -> None:
         """Refuse counts below one."""
-        for name in ("max_pairs", "max_alignments", "novelty_candidates"):
-            if getattr(self, name) < 1:
-                raise UserError(f"compare.{name} is {getattr(self, name)}; give 1 or more")
+        for name, least in (("max_pairs", 1), ("max_alignments", 1), ("novelty_candidates", 0)):
+            if getattr(self, name) < least:
+                raise UserError(f"compare.{name} is {getattr(self, name)}; give {least} or more")
 
     def candidates(self, designs: int) -> int:
         """Tell how many representatives each of so many designs is aligned with at most."""
         return int(np.clip(self.max_alignments // designs, 12, 120))
+
+    def references(self, designs: int) -> int:
+        """Tell how many references each of so many designs is aligned with."""
+        fits = [n for n in SEARCHED if n * designs <= self.max_alignments]
+        return self.novelty_candidates or max(fits, default=min(SEARCHED))
 
 
 @dataclass(frozen=True)
@@ -101,12 +114,15 @@ class Comparison:
         By set, under the same names.
     references : int
         Structures novelty was measured against.
+    searched : int
+        How many of them, the likest, every design was aligned with.
     """
 
     values: tuple[dict[str, float | str], ...]
     diversity: Mapping[str, SetDiversity]
     novelty: Mapping[str, Novelty]
     references: int
+    searched: int = 0
 
 
 def compare(
@@ -125,7 +141,7 @@ def compare(
     config : CompareConfig
         How.
     cache : Path
-        Where scores are kept for the next evaluation.
+        File in which scores are kept for the next evaluation; results lie beside it.
     workers : int, optional
         Processes; 0 takes the cores of the machine.
 
@@ -144,7 +160,8 @@ def compare(
         return Comparison(tuple(values), {}, {}, 0)
     reference = read_reference(config.reference)
     chains = [*(records[k].ca for k in usable), *reference.chains]
-    digests = [*(records[k].digest for k in usable), *reference.digests()]
+    own = [records[k].digest for k in usable]
+    digests = [*own, *reference.digests()]
     prints = fingerprints(chains[: len(usable)])
     if reference.chains:
         prints = np.concatenate((prints, reference.prints))
@@ -152,14 +169,16 @@ def compare(
     for row, k in enumerate(usable):
         sets.setdefault(entries[k].set, []).append(row)
     diversity, novelty = {}, {}
+    searched = config.references(len(usable)) if reference.chains else 0
+    found_before = ComparisonCache(cache.with_name("compared.json"))
     with PairScores(chains, digests, workers) as scores:
         scores.load(cache)
         if reference.chains:
-            own, others = range(len(usable)), range(len(usable), len(chains))
-            tm, which = nearest_references(own, others, prints, scores, config.novelty_candidates)
-            for k, value, j in zip(usable, tm.tolist(), which.tolist(), strict=True):
+            tm, names = _nearest(own, reference, prints, scores, searched, found_before)
+            natives = reference.natives_searched(searched)
+            for k, value, other in zip(usable, tm.tolist(), names, strict=True):
                 values[k]["novelty_tm"] = round(value, 4)
-                values[k]["novelty_name"] = reference.names[j - len(usable)]
+                values[k]["novelty_name"] = other
             scores.save(cache)
         for name, rows in sets.items():
             passing = [row for row in rows if _passes(records[usable[row]])]
@@ -168,8 +187,13 @@ def compare(
                     continue
                 if reference.chains:
                     sizes = [len(chains[row]) for row in members]
-                    novelty[label] = novelty_of(tm[members], sizes, reference.held_out)
-                found, places = _diversity(members, chains, prints, scores, config)
+                    novelty[label] = novelty_of(tm[members], sizes, natives)
+                settings = (config.max_pairs, config.candidates(len(members)), THRESHOLDS)
+                chosen = [own[row] for row in members]
+                asked = question("clusters", _CLUSTERING, settings, members=chosen)
+                if found_before.get(asked) is None:
+                    found_before.put(asked, _diversity(members, chains, prints, scores, config))
+                found, places = _told(members, found_before.get(asked))
                 diversity[label] = found
                 if members is not rows:
                     continue
@@ -178,11 +202,33 @@ def compare(
                         key = f"cluster_{round(100 * threshold)}"
                         values[usable[row]][key] = entries[usable[leader]].name
         scores.save(cache)
-    return Comparison(tuple(values), diversity, novelty, len(reference.chains))
+    found_before.save()
+    return Comparison(tuple(values), diversity, novelty, len(reference.chains), searched)
 
 
 def _passes(record: Record) -> bool:
     return record.values.get("pass", record.values.get("gate")) == 1
+
+
+def _nearest(
+    own: Sequence[str],
+    reference: Reference,
+    prints: NDArray[np.float32],
+    scores: PairScores,
+    candidates: int,
+    cache: ComparisonCache,
+) -> tuple[NDArray[np.float64], list[str]]:
+    """Score and name of the nearest reference of every design."""
+    among = question("reference", _SEARCH, candidates, members=reference.digests())
+    keys = [question("nearest", among, members=[digest]) for digest in own]
+    new = [row for row, key in enumerate(keys) if cache.get(key) is None]
+    others = range(len(own), len(own) + len(reference.chains))
+    if new:
+        tm, which = nearest_references(new, others, prints, scores, candidates)
+        for row, value, j in zip(new, tm.tolist(), which.tolist(), strict=True):
+            cache.put(keys[row], {"tm": value, "name": reference.names[j - len(own)]})
+    found = [cache.get(key) for key in keys]
+    return np.array([f["tm"] for f in found]), [f["name"] for f in found]
 
 
 def _diversity(
@@ -191,7 +237,8 @@ def _diversity(
     prints: NDArray[np.float32],
     scores: PairScores,
     config: CompareConfig,
-) -> tuple[SetDiversity, list[dict[int, int]]]:
+) -> dict[str, Any]:
+    """Mean pairwise score and clusters of a set; members by their place in it."""
     first, second = np.triu_indices(len(members), k=1)
     if len(first) > config.max_pairs:
         rng = np.random.default_rng(0)
@@ -203,12 +250,24 @@ def _diversity(
     interval = pair_mean_interval(first, second, scores.of(pairs).mean(axis=1), len(members))
     candidates = config.candidates(len(members))
     lengths = [len(chain) for chain in chains]
+    place = {row: k for k, row in enumerate(members)}
+    leaders = []
+    for threshold in THRESHOLDS:
+        found = leader_clusters(members, lengths, prints, scores, threshold, candidates)
+        leaders.append([place[found[row]] for row in members])
+    return {"pairwise": asdict(interval), "leaders": leaders}
+
+
+def _told(
+    members: Sequence[int], found: Mapping[str, Any]
+) -> tuple[SetDiversity, list[dict[int, int]]]:
+    """Diversity of a set, and the representative of every member by threshold."""
     places = [
-        leader_clusters(members, lengths, prints, scores, threshold, candidates)
-        for threshold in THRESHOLDS
+        {row: members[leader] for row, leader in zip(members, leaders, strict=True)}
+        for leaders in found["leaders"]
     ]
     counts = {
         f"{threshold:g}": len(set(place.values()))
         for threshold, place in zip(THRESHOLDS, places, strict=True)
     }
-    return SetDiversity(len(members), interval, counts), places
+    return SetDiversity(len(members), Interval(**found["pairwise"]), counts), places

@@ -33,7 +33,7 @@ from proteinweaver.evaluation.intervals import (
 )
 from proteinweaver.evaluation.pairs import LEAST
 from proteinweaver.evaluation.samples import find_entries, read_sample
-from proteinweaver.evaluation.training_set import training_set
+from proteinweaver.evaluation.training_set import SEARCHED, training_set
 
 __all__ = ["TRAIN", "Novelty", "Reference", "nearest_references", "novelty_of", "read_reference"]
 
@@ -63,18 +63,24 @@ class Reference:
         CA positions in angstrom.
     prints : ndarray, dtype=float32, shape=(n, d)
         Fingerprints.
-    held_out : ndarray, dtype=float32, shape=(m, 2)
-        Length and highest TM-score of natives that are not in it, where they are known.
+    held_out : ndarray, dtype=float32, shape=(m, 1 + len(SEARCHED))
+        Length of natives that are not in it, and their highest TM-score by number of candidates,
+        where they are known.
     """
 
     names: tuple[str, ...] = ()
     chains: tuple[Float32, ...] = ()
     prints: Float32 = field(default_factory=lambda: np.zeros((0, 0), np.float32))
-    held_out: Float32 = field(default_factory=lambda: np.zeros((0, 2), np.float32))
+    held_out: Float32 = field(default_factory=lambda: np.zeros((0, 1 + len(SEARCHED)), np.float32))
 
     def digests(self) -> list[str]:
         """Hash the content of every chain."""
         return [hashlib.sha256(np.ascontiguousarray(x).tobytes()).hexdigest() for x in self.chains]
+
+    def natives_searched(self, candidates: int) -> Float32:
+        """Length and highest TM-score of held-out natives, searched as far or hardly farther."""
+        least = next((k for k, n in enumerate(SEARCHED) if n >= candidates), len(SEARCHED) - 1)
+        return self.held_out[:, [0, 1 + least]]
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,7 @@ def summary_of(
         "failed": sum(not row.is_ok for row in rows),
         "ignored": ignored,
         "references": comparison.references,
+        "searched": comparison.searched,
         "columns": [asdict(column) for column in columns],
         "sets": {
             name: _set_summary([r for r in rows if r.entry.set == name], columns)

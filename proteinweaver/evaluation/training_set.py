@@ -10,8 +10,8 @@ one rounding, u / 2 per axis, and does not grow along the chain. Fingerprints ar
 levels a column.
 
 Beside them lie the highest TM-scores of held-out natives (valid and test split) to the same set,
-found in the same way: what a structure that was never trained on reaches. Designs that come much
-nearer than those are copies.
+found in the same way for each number of candidates an evaluation may align (`SEARCHED`): what a
+structure that was never trained on reaches. Designs that come much nearer than those are copies.
 """
 
 from collections.abc import Sequence
@@ -23,12 +23,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["TrainingSet", "pack_training_set", "training_set"]
+__all__ = ["SEARCHED", "TrainingSet", "pack_training_set", "training_set"]
 
 Float32 = NDArray[np.float32]
 
 UNIT = 0.5
 """Step of the stored coordinates (angstrom)."""
+
+SEARCHED = (10, 20, 40)
+"""References that a chain is aligned with, by the number of chains."""
 
 _FARTHEST = 127  # units
 _LEVELS = 31  # to either side
@@ -46,8 +49,9 @@ class TrainingSet:
         CA positions in angstrom, to `UNIT` / 2; each from its own origin.
     prints : ndarray, dtype=float32, shape=(n, d)
         Fingerprints.
-    held_out : ndarray, dtype=float32, shape=(m, 2)
-        Length, and highest TM-score to the training set, of natives that were held out.
+    held_out : ndarray, dtype=float32, shape=(m, 1 + len(SEARCHED))
+        Length, and highest TM-score to the training set by number of candidates, of natives that
+        were held out.
     """
 
     names: tuple[str, ...]

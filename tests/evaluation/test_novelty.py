@@ -8,13 +8,20 @@ from scipy.spatial.transform import Rotation
 from scipy.stats import mannwhitneyu
 
 from proteinweaver.data.store import StructureStore
+from proteinweaver.evaluation import compare
 from proteinweaver.evaluation.baselines import add_smooth_noise
 from proteinweaver.evaluation.compare import CompareConfig
 from proteinweaver.evaluation.fingerprints import fingerprints
 from proteinweaver.evaluation.measure import GEOMETRY
-from proteinweaver.evaluation.novelty import TRAIN, novelty_of, read_reference
+from proteinweaver.evaluation.novelty import (
+    TRAIN,
+    Reference,
+    nearest_references,
+    novelty_of,
+    read_reference,
+)
 from proteinweaver.evaluation.run import EvaluateConfig, evaluate
-from proteinweaver.evaluation.training_set import UNIT, pack_training_set, training_set
+from proteinweaver.evaluation.training_set import SEARCHED, UNIT, pack_training_set, training_set
 from proteinweaver.io.pdb import pdb_text
 from proteinweaver.structure.backbone import Backbone
 
@@ -23,7 +30,7 @@ def test_the_rounding_does_not_grow_along_the_chain(coil, helix, tmp_path):
     chains = [np.asarray(x[:, 1], np.float32) for x in (coil, helix * 1.1 + 500, coil[:7])]
     chains[0][30:] += 50  # a chain break
     prints = fingerprints(chains)
-    held_out = np.array([[100, 0.5], [60, 0.7]])
+    held_out = np.array([[100, 0.5, 0.5, 0.6], [60, 0.7, 0.75, 0.8]])
     pack_training_set(["a", "b", "c"], chains, prints, held_out, tmp_path / "t.npz")
     found = training_set(tmp_path / "t.npz")
     assert found.names == ("a", "b", "c")
@@ -55,7 +62,61 @@ def test_the_shipped_set_is_the_train_split(data_dir):
             assert away < 0.15 * np.linalg.norm(known.prints[0] - known.prints[-1])
     assert count == len(known.names) == len(known.chains) == len(known.prints)
     assert len(known.held_out) >= 40 and (known.held_out[:, 0] >= 40).all()
+    assert known.held_out.shape[1] == 1 + len(SEARCHED)
     assert 0.4 < np.median(known.held_out[:, 1]) < 0.75
+    assert (
+        np.diff(known.held_out[:, 1:], axis=1) >= -0.03
+    ).all()  # who searches longer finds more
+
+
+def test_natives_are_held_against_designs_that_were_searched_as_far():
+    held_out = np.array([[100, 0.1, 0.2, 0.3]], np.float32)
+    reference = Reference(held_out=held_out)
+    for candidates, column in ((1, 1), (10, 1), (20, 2), (21, 3), (40, 3), (80, 3)):
+        found = reference.natives_searched(candidates)
+        np.testing.assert_array_equal(found, held_out[:, [0, column]])
+    config = CompareConfig()
+    assert [config.references(n) for n in (1, 1000, 1001, 2000, 5000)] == [40, 40, 20, 20, 10]
+    assert CompareConfig(novelty_candidates=7).references(5000) == 7
+
+
+def test_what_was_found_is_not_looked_for_again(coil, tmp_path, monkeypatch):
+    """Neither unchanged designs nor, for novelty, those beside a new one are aligned again."""
+    rng = np.random.default_rng(0)
+    place, known = tmp_path / "designs", tmp_path / "known"
+    for folder, number in ((place, 4), (known, 3)):
+        folder.mkdir()
+        for k in range(number):
+            chain = Backbone.from_coord(add_smooth_noise(coil[: 40 + 4 * k], 0.5 * k, rng))
+            (folder / f"x{k}.pdb").write_text(pdb_text(chain))
+    asked = []
+
+    def watched(rows, *rest):
+        asked.append(list(rows))
+        return nearest_references(rows, *rest)
+
+    monkeypatch.setattr(compare, "nearest_references", watched)
+
+    def look(**settings):
+        chosen = CompareConfig(reference=str(known), **settings)
+        evaluate(EvaluateConfig((str(place),), str(tmp_path / "out"), 1, chosen), [GEOMETRY])
+        return (tmp_path / "out" / "metrics.csv").read_text(), json.loads(
+            (tmp_path / "out" / "summary.json").read_text()
+        )
+
+    first = look()
+    assert asked == [[0, 1, 2, 3]] and first[1]["searched"] == 40
+    with monkeypatch.context() as patched:
+        patched.setattr(compare, "_diversity", None)  # would fail
+        assert look() == first
+    assert len(asked) == 1
+    (tmp_path / "out" / "compared.json").write_text("{")  # damaged: asked again
+    assert look() == first and len(asked) == 2
+    assert look(novelty_candidates=2)[1]["searched"] == 2 and asked[-1] == [0, 1, 2, 3]
+    extra = Backbone.from_coord(add_smooth_noise(coil, 2.0, rng))
+    (place / "x1b.pdb").write_text(pdb_text(extra))
+    rows = look(novelty_candidates=2)[0].splitlines()
+    assert asked[-1] == [2] and len(rows) == 6
 
 
 def test_what_is_said_of_a_set():

@@ -1,0 +1,74 @@
+"""Results of comparisons, kept by what was compared.
+
+Pairs are kept one by one (`proteinweaver.evaluation.pairs`), but choosing which pairs to align
+costs more than a second a thousand designs. So the outcome is kept too: the nearest reference of a
+design by the design, the reference and the search; the clusters of a set by all of its members.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from proteinweaver.errors import UserError
+
+__all__ = ["ComparisonCache", "question"]
+
+_FORMAT = "proteinweaver-compared-1"
+
+
+def question(*parts: object, members: Iterable[str] = ()) -> str:
+    """Hash what was asked: settings, and the digests of the chains in their order."""
+    text = "\n".join([repr(parts), *members])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class ComparisonCache:
+    """Answers by question, in one JSON file; only what an evaluation asked for is written again.
+
+    Parameters
+    ----------
+    path : Path
+        An absent or damaged file holds nothing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._known: dict[str, Any] = {}
+        self._asked: dict[str, Any] = {}
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content["format"] == _FORMAT:
+                self._known = dict(content["answers"])
+
+    def get(self, key: str) -> Any:
+        """Answer to a question; None if it was never asked."""
+        answer = self._known.get(key)
+        if answer is not None:
+            self._asked[key] = answer
+        return answer
+
+    def put(self, key: str, answer: Mapping[str, Any]) -> None:
+        """Keep an answer, in JSON values."""
+        self._known[key] = self._asked[key] = dict(answer)
+
+    def save(self) -> None:
+        """Write what was asked since the file was read.
+
+        Raises
+        ------
+        UserError
+            If the disk refuses.
+        """
+        partial = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        try:
+            text = json.dumps({"format": _FORMAT, "answers": self._asked})
+            partial.write_text(text, encoding="utf-8")
+            os.replace(partial, self.path)
+        except OSError as error:
+            raise UserError(f"cannot write {self.path}: {error.strerror}") from None
+        finally:
+            partial.unlink(missing_ok=True)
