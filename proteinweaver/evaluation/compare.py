@@ -129,7 +129,7 @@ def compare(
     entries: Sequence[Entry],
     records: Sequence[Record],
     config: CompareConfig,
-    cache: Path,
+    folder: Path,
     workers: int = 0,
 ) -> Comparison:
     """Compare designs with each other and with a reference.
@@ -140,8 +140,9 @@ def compare(
         The files and what was measured.
     config : CompareConfig
         How.
-    cache : Path
-        File in which scores are kept for the next evaluation; results lie beside it.
+    folder : Path
+        Where scores (``pairs.npz``) and results (``compared.json``) are kept for the next
+        evaluation.
     workers : int, optional
         Processes; 0 takes the cores of the machine.
 
@@ -170,16 +171,16 @@ def compare(
         sets.setdefault(entries[k].set, []).append(row)
     diversity, novelty = {}, {}
     searched = config.references(len(usable)) if reference.chains else 0
-    found_before = ComparisonCache(cache.with_name("compared.json"))
+    found_before = ComparisonCache(folder / "compared.json")
     with PairScores(chains, digests, workers) as scores:
-        scores.load(cache)
+        scores.load(folder / "pairs.npz")
         if reference.chains:
             tm, names = _nearest(own, reference, prints, scores, searched, found_before)
             natives = reference.natives_searched(searched)
             for k, value, other in zip(usable, tm.tolist(), names, strict=True):
                 values[k]["novelty_tm"] = round(value, 4)
                 values[k]["novelty_name"] = other
-            scores.save(cache)
+            scores.save(folder / "pairs.npz")
         for name, rows in sets.items():
             passing = [row for row in rows if _passes(records[usable[row]])]
             for label, members in ((name, rows), (f"{name} (passing)", passing)):
@@ -201,7 +202,7 @@ def compare(
                     for row, leader in place.items():
                         key = f"cluster_{round(100 * threshold)}"
                         values[usable[row]][key] = entries[usable[leader]].name
-        scores.save(cache)
+        scores.save(folder / "pairs.npz")
     found_before.save()
     return Comparison(tuple(values), diversity, novelty, len(reference.chains), searched)
 

@@ -5,6 +5,8 @@
     metrics.csv      one row per file; columns in proteinweaver.evaluation.schema
     summary.json     sets as a whole: means with intervals, diversity, novelty, natives
     measured.npz     what was measured, by content: the next run measures only what changed
+    pairs.npz        what was aligned
+    compared.json    what comparisons found
 """
 
 import csv
@@ -30,6 +32,9 @@ from proteinweaver.evaluation.summary import summary_of
 from proteinweaver.io.run_folder import write_atomic
 
 __all__ = ["EvaluateConfig", "Evaluation", "Row", "default_sources", "evaluate"]
+
+
+_KEPT = ("measured.npz", "pairs.npz", "compared.json")
 
 
 @dataclass(frozen=True)
@@ -156,7 +161,10 @@ def evaluate(
     entries, ignored = find_entries(config.paths)
     out = Path(config.out)
     _make_folder(out)
-    known = {} if config.overwrite else load_records(out / "measured.npz")
+    if config.overwrite:
+        for kept in _KEPT:
+            (out / kept).unlink(missing_ok=True)
+    known = load_records(out / "measured.npz")
     digests = [entry.digest() for entry in entries]
 
     def keep() -> None:
@@ -166,7 +174,7 @@ def evaluate(
     measured = refresh(entries, digests, known, sources, config.workers, progress, keep)
     keep()
     records = [known[digest] for digest in digests]
-    comparison = compare(entries, records, config.compare, out / "pairs.npz", config.workers)
+    comparison = compare(entries, records, config.compare, out, config.workers)
     columns = (
         *FILE_COLUMNS,
         *(column for source in sources for column in source.columns),

@@ -97,9 +97,10 @@ def test_what_was_found_is_not_looked_for_again(coil, tmp_path, monkeypatch):
 
     monkeypatch.setattr(compare, "nearest_references", watched)
 
-    def look(**settings):
+    def look(overwrite=False, **settings):
         chosen = CompareConfig(reference=str(known), **settings)
-        evaluate(EvaluateConfig((str(place),), str(tmp_path / "out"), 1, chosen), [GEOMETRY])
+        out = str(tmp_path / "out")
+        evaluate(EvaluateConfig((str(place),), out, 1, chosen, overwrite=overwrite), [GEOMETRY])
         return (tmp_path / "out" / "metrics.csv").read_text(), json.loads(
             (tmp_path / "out" / "summary.json").read_text()
         )
@@ -112,6 +113,7 @@ def test_what_was_found_is_not_looked_for_again(coil, tmp_path, monkeypatch):
     assert len(asked) == 1
     (tmp_path / "out" / "compared.json").write_text("{")  # damaged: asked again
     assert look() == first and len(asked) == 2
+    assert look(overwrite=True) == first and len(asked) == 3
     assert look(novelty_candidates=2)[1]["searched"] == 2 and asked[-1] == [0, 1, 2, 3]
     extra = Backbone.from_coord(add_smooth_noise(coil, 2.0, rng))
     (place / "x1b.pdb").write_text(pdb_text(extra))
