@@ -29,7 +29,7 @@ from proteinweaver.training.config import (
     TrainerConfig,
 )
 from proteinweaver.training.optimizers import SETTINGS, with_optimizer
-from proteinweaver.training.recipes import RECIPES
+from proteinweaver.training.recipes import NETWORKS, RECIPES
 from proteinweaver.training.run import train
 
 
@@ -37,7 +37,7 @@ def arguments() -> argparse.Namespace:
     p = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    p.add_argument("--stage", default="domain", choices=("domain", "assembler"))
+    p.add_argument("--stage", default="domain", choices=("layout", "domain", "assembler"))
     p.add_argument("--recipe", default="", choices=("", *RECIPES), help="default: the stage's")
     p.add_argument("--data", default="../shared/data", help="folder of domains.npz and chains.npz")
     p.add_argument("--out", required=True)
@@ -74,14 +74,16 @@ def arguments() -> argparse.Namespace:
 
 
 def config_of(a: argparse.Namespace) -> TrainConfig:
-    model, minutes, step = DenoiserConfig(), 0.0, 0
+    model, minutes, step = NETWORKS.get(a.stage, DenoiserConfig()), 0.0, 0
     if a.blocks:
         model = replace(model, blocks=a.blocks)
     if a.resume:
         found = read_checkpoint(a.resume)
         model, minutes, step = found.model, found.minutes, found.step
     elif a.init:
-        _, model = initial_state(a.init)
+        _, found = initial_state(a.init)
+        # which neighbours are looked at is a matter of the stage, not of the weights
+        model = replace(found, offsets=model.offsets)
     optimizer = OptimizerConfig(cooldown=a.cooldown, warmup_steps=a.warmup)
     optimizer = with_optimizer(optimizer, a.optimizer)
     return TrainConfig(

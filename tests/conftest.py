@@ -40,7 +40,7 @@ def data_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with random weights of both stages, for everything but the quality of designs."""
+    """Folder with random weights of every stage, for everything but the quality of designs."""
     from dataclasses import asdict
 
     import torch
@@ -51,7 +51,7 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("weights")
     config = DenoiserConfig(width=16, edge_width=8, heads=2, blocks=1)
-    for seed, stage in enumerate(("domain", "assembler")):
+    for seed, stage in enumerate(("domain", "assembler", "layout")):
         torch.manual_seed(seed)
         settings = {"denoiser": asdict(config), "process": asdict(ProcessConfig())}
         save_weights(folder, stage, Denoiser(config).state_dict(), settings, {"stage": stage})

@@ -57,7 +57,9 @@ def design(
         "linker": linker,
         "order": order,
         **options.run_flags(locals()),
-        **options.sampler_flags(("domain_sampler", "assembler_sampler"), locals()),
+        **options.sampler_flags(
+            ("layout_sampler", "domain_sampler", "assembler_sampler"), locals()
+        ),
     }
     from proteinweaver.cli.config import compose
 

@@ -42,7 +42,7 @@ def generate(
     flags = {
         "length": length,
         **options.run_flags(locals()),
-        **options.sampler_flags(("domain_sampler",), locals()),
+        **options.sampler_flags(("layout_sampler", "domain_sampler"), locals()),
     }
     from proteinweaver.cli.config import compose
 

@@ -14,8 +14,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from proteinweaver.data.pieces import Task, domains_task, elements_task, no_map_task, segments_task
+from proteinweaver.data.pieces import (
+    Task,
+    domains_task,
+    elements_task,
+    frayed_task,
+    no_map_task,
+    segments_task,
+)
 from proteinweaver.data.store import StructureItem, StructureStore
+from proteinweaver.nets.coarse import coarsened, marks
 from proteinweaver.nets.condition import ADAPT, Condition, stack_conditions
 from proteinweaver.structure.frames import frames_from_coord
 
@@ -25,9 +33,11 @@ __all__ = ["TASKS", "Batch", "BatchSource", "Mixture", "collate", "condition_of_
 TASKS = {
     "none": no_map_task,
     "elements": elements_task,
+    "frayed": frayed_task,
     "segments": segments_task,
     "domains": domains_task,
 }
+_FEWEST_MARKS, _SPARSE = 6, 4  # of chains of fewer marks, every fourth residue is kept
 _BREAK_JUMP = 64  # index jump at missing residues: beyond every embedded offset
 
 
@@ -80,6 +90,10 @@ class Mixture:
         Share of batches.
     min_length, max_length : int
         Residues; longer items are cropped to a random window, shorter ones are left out.
+    trim : float
+        Half of the items lose up to this share of their residues, shared at random by both ends.
+    coarse : bool
+        Keep the marks of every chain alone (`proteinweaver.nets.coarse`).
     """
 
     file: str
@@ -87,6 +101,8 @@ class Mixture:
     share: float = 1.0
     min_length: int = 40
     max_length: int = 256
+    trim: float = 0.0
+    coarse: bool = False
 
 
 def condition_of_task(item: StructureItem, task: Task) -> Condition:
@@ -109,18 +125,32 @@ def condition_of_task(item: StructureItem, task: Task) -> Condition:
     )
 
 
-def collate(items: list[StructureItem], tasks: list[Task]) -> Batch:
-    """Pad structures and their tasks to one batch."""
-    condition = stack_conditions(
-        [condition_of_task(i, t) for i, t in zip(items, tasks, strict=True)]
-    )
+def collate(items: list[StructureItem], tasks: list[Task], coarse: bool = False) -> Batch:
+    """Pad structures and their tasks to one batch; of `coarse` ones the marks alone."""
+    conditions, chains = [], []
+    for item, task in zip(items, tasks, strict=True):
+        condition, chain = condition_of_task(item, task), torch.from_numpy(item.coord)
+        if coarse:
+            rows = marks(condition)
+            if len(rows) < _FEWEST_MARKS:
+                rows = torch.arange(0, len(chain), _SPARSE)
+            condition, chain = coarsened(condition, rows), chain[rows]
+        conditions.append(condition)
+        chains.append(chain)
+    condition = stack_conditions(conditions)
     coord = torch.zeros(*condition.mask.shape, 4, 3)
     coord[..., 0, :] = torch.tensor([-0.5, 1.4, 0.0])  # padding residues keep a valid frame
     coord[..., 2, :] = torch.tensor([1.5, 0.0, 0.0])
-    for row, item in enumerate(items):
-        xyz = torch.from_numpy(item.coord)
-        coord[row, : len(item)] = xyz - xyz[:, 1].mean(0)
+    for row, chain in enumerate(chains):
+        coord[row, : len(chain)] = chain - chain[:, 1].mean(0)
     return Batch(coord, condition)
+
+
+def _trimmed(item: StructureItem, share: float, rng: np.random.Generator) -> StructureItem:
+    """Cut residues off the ends."""
+    lost = int(rng.integers(0, int(share * len(item)) + 1))
+    first = int(rng.integers(0, lost + 1))
+    return item.crop(first, len(item) - (lost - first))
 
 
 class BatchSource:
@@ -181,10 +211,12 @@ class BatchSource:
             if len(item) > mixture.max_length:
                 start = int(rng.integers(0, len(item) - mixture.max_length + 1))
                 item = item.crop(start, start + mixture.max_length)
+            if mixture.trim and rng.random() < 0.5:
+                item = _trimmed(item, mixture.trim, rng)
             name = names[int(rng.choice(len(names), p=odds / odds.sum()))]
             items.append(item)
             tasks.append(TASKS[name](item, rng))
-        return collate(items, tasks)
+        return collate(items, tasks, mixture.coarse)
 
     def from_step(self, step: int) -> Iterator[Batch]:
         """Batches from number ``step`` on, without end."""

@@ -7,6 +7,8 @@ serves many tasks:
 - ``elements``: ideal helices and strands where the native has them (the *blueprint* task); half of
   the native beta hairpins are one piece, loop included, as inference takes hairpins from a small
   library;
+- ``frayed``: the same, less sure: ends of elements cut off, some elements not told at all, so that
+  a blueprint does not give away one native;
 - ``segments``: the chain cut at loops into two to four native segments;
 - ``domains``: the domains of a multi-domain chain, its linkers hidden.
 
@@ -31,6 +33,7 @@ __all__ = [
     "domains_task",
     "elements_task",
     "find_hairpins",
+    "frayed_task",
     "no_map_task",
     "segments_task",
     "ss_runs",
@@ -38,8 +41,10 @@ __all__ = [
 
 #: Shortest run of P-SEA labels that counts as an element (residues).
 MIN_ELEMENT = {"H": 5, "E": 3}
+_FRAY = 2  # residues that an end of an element may lose
+_UNTOLD = 0.1  # share of elements that are not told
 _LETTER = {0: "H", 1: "E", 2: "L"}
-_TOKEN = {"H": 1, "E": 2, "L": 3}
+_TOKEN = {"?": 0, "H": 1, "E": 2, "L": 3}
 
 
 @dataclass(frozen=True)
@@ -130,10 +135,41 @@ def find_hairpins(
 
 def elements_task(item: StructureItem, rng: np.random.Generator) -> Task:
     """Ideal elements where the native has them; loops unknown, secondary structure told."""
+    runs = ss_runs(item.sse, item.break_after)
+    return _told_elements(item, runs, _ss_tokens(len(item), runs), rng)
+
+
+def frayed_task(item: StructureItem, rng: np.random.Generator) -> Task:
+    """Like `elements_task`, but elements lose ends and some are not told.
+
+    Natives are few and a blueprint nearly names one: a network learns the fold of every training
+    blueprint by heart long before it has learnt to fold (docs/training.md, question 19). What an
+    element has lost is told as nothing, neither as loop nor as element.
+    """
+    found = ss_runs(item.sse, item.break_after)
+    tokens = _ss_tokens(len(item), found)
+    runs = []
+    for letter, start, stop in found:
+        left, right = rng.integers(0, _FRAY + 1, size=2).tolist()
+        inner = (letter, start + left, stop - right)
+        kept = rng.random() >= _UNTOLD and inner[2] - inner[1] >= MIN_ELEMENT[letter]
+        tokens[start:stop] = _TOKEN["?"]
+        if kept:
+            tokens[inner[1] : inner[2]] = _TOKEN[letter]
+            runs.append(inner)
+    return _told_elements(item, runs, tokens, rng)
+
+
+def _told_elements(
+    item: StructureItem,
+    runs: list[tuple[str, int, int]],
+    tokens: NDArray[np.int64],
+    rng: np.random.Generator,
+) -> Task:
+    """Ideal insides of the elements; half of the hairpins are one native, deformed piece."""
     n = len(item)
     piece = np.full(n, -1, np.int64)
     known = np.zeros((n, 4, 3), np.float32)
-    runs = ss_runs(item.sse, item.break_after)
     for number, (letter, start, stop) in enumerate(runs):
         piece[start:stop] = number
         known[start:stop] = _ideal(letter, stop - start)
@@ -145,7 +181,7 @@ def elements_task(item: StructureItem, rng: np.random.Generator) -> Task:
                 + _smooth_noise(stop - start, 0.5 * rng.random(), rng)[:, None, :]
             )
             known[start:stop] = deformed
-    return Task(piece, known, _ss_tokens(n, runs))
+    return Task(piece, known, tokens)
 
 
 def _native_pieces(

@@ -11,10 +11,12 @@ from pathlib import Path
 
 from proteinweaver.errors import UserError
 from proteinweaver.generation.settings import (
+    LAYOUT_T,
     RunConfig,
     SamplerConfig,
     assembler_sampler,
     domain_sampler,
+    layout_sampler,
 )
 from proteinweaver.io.spec import DomainSpec, Fold, JobSpec, Mode, domain_of_text, read_spec
 from proteinweaver.io.wishes import ApartSpec, ContactSpec, PassBudget
@@ -51,8 +53,11 @@ class GenerateConfig(RequestConfig):
         Class of the blueprints that are drawn; empty: as natives have it.
     loop_tilt : float
         Makes loops of drawn blueprints shorter; 0 is native.
-    domain_sampler : SamplerConfig
-        How they are sampled.
+    layout_t : float
+        Time at which a domain begins from a layout drawn before it
+        (`proteinweaver.generation.layout_stage`); 1 begins at noise.
+    layout_sampler, domain_sampler : SamplerConfig
+        How layouts and domains are sampled.
     domain_candidates : int
         Domains drawn for every one kept (the best by score).
     """
@@ -61,13 +66,15 @@ class GenerateConfig(RequestConfig):
     blueprint: str = ""
     fold: Fold = ""
     loop_tilt: float = 0.1
+    layout_t: float = LAYOUT_T
+    layout_sampler: SamplerConfig = field(default_factory=layout_sampler)
     domain_sampler: SamplerConfig = field(default_factory=domain_sampler)
     domain_candidates: int = 1
 
     def __post_init__(self) -> None:
         """Refuse lengths that are none."""
         super().__post_init__()
-        _check_candidates(self.domain_candidates)
+        _check_domains(self.domain_candidates, self.layout_t)
         self.jobs()
 
     def jobs(self) -> tuple[JobSpec, ...]:
@@ -104,8 +111,10 @@ class AssembleConfig(RequestConfig):
         Wishes; see `proteinweaver.io.spec.JobSpec`.
     loop_tilt : float
         Makes loops of drawn blueprints of generated domains shorter; 0 is native.
-    domain_sampler, assembler_sampler : SamplerConfig
-        How domains and assembly are sampled.
+    layout_t : float
+        Time at which a generated domain begins from its layout; 1 begins at noise.
+    layout_sampler, domain_sampler, assembler_sampler : SamplerConfig
+        How layouts, domains and assembly are sampled.
     domain_candidates : int
         Domains drawn for every generated one that is kept.
     """
@@ -125,6 +134,8 @@ class AssembleConfig(RequestConfig):
     context: str = ""
     pass_budget: PassBudget | str | None = None
     loop_tilt: float = 0.1
+    layout_t: float = LAYOUT_T
+    layout_sampler: SamplerConfig = field(default_factory=layout_sampler)
     domain_sampler: SamplerConfig = field(default_factory=domain_sampler)
     assembler_sampler: SamplerConfig = field(default_factory=assembler_sampler)
     domain_candidates: int = 1
@@ -132,7 +143,7 @@ class AssembleConfig(RequestConfig):
     def __post_init__(self) -> None:
         """Refuse requests that are no assembly."""
         super().__post_init__()
-        _check_candidates(self.domain_candidates)
+        _check_domains(self.domain_candidates, self.layout_t)
         if self.spec:
             return
         if self.contig and self.domain:
@@ -192,8 +203,10 @@ class DesignConfig(RequestConfig):
         Class of the domains' blueprints; empty: as natives have it.
     loop_tilt : float
         Makes loops of drawn blueprints shorter; 0 is native.
-    domain_sampler, assembler_sampler : SamplerConfig
-        How the two stages are sampled.
+    layout_t : float
+        Time at which a domain begins from its layout; 1 begins at noise.
+    layout_sampler, domain_sampler, assembler_sampler : SamplerConfig
+        How layouts and the two stages are sampled.
     domain_candidates : int
         Domains drawn for every one kept (the best by score).
     """
@@ -205,6 +218,8 @@ class DesignConfig(RequestConfig):
     order: str = "fixed"
     fold: Fold = ""
     loop_tilt: float = 0.1
+    layout_t: float = LAYOUT_T
+    layout_sampler: SamplerConfig = field(default_factory=layout_sampler)
     domain_sampler: SamplerConfig = field(default_factory=domain_sampler)
     assembler_sampler: SamplerConfig = field(default_factory=assembler_sampler)
     domain_candidates: int = 1
@@ -212,7 +227,7 @@ class DesignConfig(RequestConfig):
     def __post_init__(self) -> None:
         """Refuse requests that are no design."""
         super().__post_init__()
-        _check_candidates(self.domain_candidates)
+        _check_domains(self.domain_candidates, self.layout_t)
         if self.spec:
             return
         if self.length is None:
@@ -274,9 +289,11 @@ class DiversifyConfig(RunConfig):
             )
 
 
-def _check_candidates(count: int) -> None:
-    if count < 1:
-        raise UserError(f"domain_candidates is {count}; draw at least 1")
+def _check_domains(candidates: int, layout_t: float) -> None:
+    if candidates < 1:
+        raise UserError(f"domain_candidates is {candidates}; draw at least 1")
+    if not 0.05 <= layout_t <= 1:
+        raise UserError(f"layout_t is {layout_t}; give 0.05 to 1 (1: no layouts)")
 
 
 def _label(domain: DomainSpec) -> str:

@@ -20,14 +20,24 @@ from proteinweaver.generation.condition import (
     pieces_of_blueprint,
     stack_conditions,
 )
+from proteinweaver.generation.layout_stage import FEWEST_MARKS, draw_layouts
 from proteinweaver.generation.model import LoadedModel
 from proteinweaver.generation.results import Trajectory
 from proteinweaver.generation.sampling import SampledBatch, Sampling, sample_backbones
 from proteinweaver.io.spec import Fold
+from proteinweaver.nets.coarse import marks
+from proteinweaver.nets.condition import Condition
 from proteinweaver.structure.closure import ClosureForces, close_backbone
 from samplers.noise import NoiseKey, derive_seed
 
-__all__ = ["DomainRequest", "DomainSample", "sample_domains", "trajectory_of"]
+__all__ = [
+    "DomainRequest",
+    "DomainSample",
+    "LayoutDraw",
+    "close_domains",
+    "sample_domains",
+    "trajectory_of",
+]
 
 #: Strands of a generated domain are often a fraction of an angstrom short of pairing, so hydrogen
 #: bonds pull harder and from further away than where domains are given.
@@ -71,6 +81,25 @@ class DomainRequest:
 
 
 @dataclass(frozen=True)
+class LayoutDraw:
+    """How layouts are drawn before the domains themselves.
+
+    Parameters
+    ----------
+    model : LoadedModel
+        The layout model.
+    sampling : Sampling
+        How it is sampled.
+    t : float
+        Time at which the domain generator takes over.
+    """
+
+    model: LoadedModel
+    sampling: Sampling
+    t: float
+
+
+@dataclass(frozen=True)
 class DomainSample:
     """A generated domain.
 
@@ -100,6 +129,7 @@ def sample_domains(
     requests: Sequence[DomainRequest],
     sampling: Sampling,
     *,
+    layout: LayoutDraw | None = None,
     batch_size: int = 0,
     close: bool = True,
     trajectory: bool = False,
@@ -114,6 +144,9 @@ def sample_domains(
         What to generate.
     sampling : Sampling
         How.
+    layout : LayoutDraw, optional
+        Draw layouts first and begin there, with the share of the steps that is left; blueprints of
+        hardly an element begin at noise all the same.
     batch_size : int, optional
         Domains at once; 0 chooses.
     close : bool, optional
@@ -126,52 +159,97 @@ def sample_domains(
     list of DomainSample
         In the order of the requests. Coordinates that are not finite mark a failed sample.
     """
+    blueprints = [request.drawn_blueprint() for request in requests]
+    conditions = [
+        condition_for(len(text), pieces_of_blueprint(text, _piece_rng(request.key)), text)
+        for request, text in zip(requests, blueprints, strict=True)
+    ]
+    has_layout = [layout is not None and len(marks(c)) >= FEWEST_MARKS for c in conditions]
     samples: dict[int, DomainSample] = {}
-    for batch in groups([request.length for request in requests], batch_size, model.device):
-        blueprints = [requests[k].drawn_blueprint() for k in batch]
-        condition = stack_conditions(
-            [
-                condition_for(
-                    len(text), pieces_of_blueprint(text, _piece_rng(requests[k].key)), text
-                )
-                for k, text in zip(batch, blueprints, strict=True)
-            ]
-        )
-        keys = [requests[k].key for k in batch]
-        drawn = sample_backbones(
-            model, condition.to(model.device), keys, sampling, trajectory=trajectory
-        )
-        for row, k in enumerate(batch):
-            samples[k] = DomainSample(
-                drawn.coord[row, : requests[k].length].numpy().copy(),
-                blueprints[row],
-                drawn.seconds / len(batch),
-                drawn.calls,
-                trajectory_of(drawn, row, requests[k].length) if trajectory else None,
+    for from_layout in sorted(set(has_layout)):
+        chosen = [k for k, has in enumerate(has_layout) if has == from_layout]
+        lengths = [requests[k].length for k in chosen]
+        for batch in groups(lengths, batch_size, model.device):
+            numbers = [chosen[k] for k in batch]
+            drawn = _sampled(
+                model,
+                [conditions[k] for k in numbers],
+                [requests[k].key for k in numbers],
+                sampling,
+                layout if from_layout else None,
+                trajectory,
             )
+            for row, k in enumerate(numbers):
+                samples[k] = DomainSample(
+                    drawn.coord[row, : requests[k].length].numpy().copy(),
+                    blueprints[k],
+                    drawn.seconds / len(numbers),
+                    drawn.calls,
+                    trajectory_of(drawn, row, requests[k].length) if trajectory else None,
+                )
     drawn_all = [samples[k] for k in range(len(requests))]
     return _closed(drawn_all) if close else drawn_all
 
 
+def _sampled(
+    model: LoadedModel,
+    conditions: Sequence[Condition],
+    keys: Sequence[NoiseKey],
+    sampling: Sampling,
+    layout: LayoutDraw | None,
+    trajectory: bool,
+) -> SampledBatch:
+    """Sample a batch, from noise or from layouts of its own."""
+    begun = time.perf_counter()
+    start, calls = None, 0
+    if layout is not None:
+        start, calls = draw_layouts(layout.model, conditions, keys, layout.sampling, layout.t)
+        sampling = replace(sampling, num_steps=max(1, round(layout.t * sampling.num_steps)))
+    drawn = sample_backbones(
+        model,
+        stack_conditions(conditions).to(model.device),
+        keys,
+        sampling,
+        start=start,
+        trajectory=trajectory,
+    )
+    return replace(drawn, seconds=time.perf_counter() - begun, calls=drawn.calls + calls)
+
+
 def _closed(samples: Sequence[DomainSample]) -> list[DomainSample]:
-    """Close the sound ones, many at a time; alone each comes out the same to the last bit."""
+    """Close the sound ones, many at a time."""
     done = list(samples)
     sound = [k for k, sample in enumerate(samples) if np.isfinite(sample.coord).all()]
-    for first in range(0, len(sound), _CLOSED_AT_ONCE):
-        start = time.perf_counter()
-        batch = sound[first : first + _CLOSED_AT_ONCE]
-        lengths = [len(samples[k].coord) for k in batch]
+    start = time.perf_counter()
+    closed = close_domains([samples[k].coord for k in sound])
+    seconds = (time.perf_counter() - start) / max(1, len(sound))
+    for k, coord in zip(sound, closed, strict=True):
+        done[k] = replace(samples[k], coord=coord, seconds=samples[k].seconds + seconds)
+    return done
+
+
+def close_domains(chains: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+    """Close peptide bonds and remove clashes as in every generated domain.
+
+    Parameters
+    ----------
+    chains : sequence of ndarray, shape=(L, 4, 3)
+        N, CA, C, O in angstrom; finite.
+
+    Returns
+    -------
+    list of ndarray, dtype=float32
+        Alone each comes out the same to the last bit.
+    """
+    done: list[NDArray[np.float32]] = []
+    for first in range(0, len(chains), _CLOSED_AT_ONCE):
+        batch = chains[first : first + _CLOSED_AT_ONCE]
+        lengths = [len(chain) for chain in batch]
         mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
         coord = torch.zeros(*mask.shape, 4, 3)
-        coord[mask] = torch.from_numpy(np.concatenate([samples[k].coord for k in batch]))
+        coord[mask] = torch.from_numpy(np.concatenate(batch))
         closed = close_backbone(coord, mask, forces=_FORCES, steps=_STEPS, rate=_RATE).coord
-        seconds = (time.perf_counter() - start) / len(batch)
-        for row, k in enumerate(batch):
-            done[k] = replace(
-                samples[k],
-                coord=closed[row, : lengths[row]].numpy().copy(),
-                seconds=samples[k].seconds + seconds,
-            )
+        done += [closed[row, :length].numpy().copy() for row, length in enumerate(lengths)]
     return done
 
 

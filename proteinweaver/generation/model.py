@@ -18,9 +18,9 @@ from proteinweaver.io.typed import build
 from proteinweaver.io.weights import read_weights
 from proteinweaver.nets.denoiser import Denoiser, DenoiserConfig
 
-__all__ = ["LoadedModel", "Stage", "load_model", "pick_device"]
+__all__ = ["LoadedModel", "Stage", "has_model", "load_model", "pick_device"]
 
-Stage = Literal["domain", "assembler"]
+Stage = Literal["layout", "domain", "assembler"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class LoadedModel(Model):
 
     Parameters
     ----------
-    stage : {"domain", "assembler"}
+    stage : {"layout", "domain", "assembler"}
         What it was trained for.
     sha256 : str
         Hash of the weights file.
@@ -70,6 +70,12 @@ def pick_device(device: str) -> str:
             f"device '{device}' is not usable here; use one of {', '.join(['auto', 'cpu', *here])}"
         ) from None
     return device
+
+
+def has_model(stage: Stage, weights: str | Path | None = None) -> bool:
+    """Whether a folder of weights (default: the shipped ones) has those of a stage."""
+    folder = Path(weights) if weights else weights_folder()
+    return (folder / f"{stage}.safetensors").is_file()
 
 
 def load_model(

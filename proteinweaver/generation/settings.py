@@ -10,7 +10,18 @@ from typing import Literal
 from proteinweaver.errors import UserError
 from proteinweaver.io.run_folder import Shard
 
-__all__ = ["RunConfig", "SamplerConfig", "assembler_sampler", "domain_sampler"]
+__all__ = [
+    "LAYOUT_T",
+    "RunConfig",
+    "SamplerConfig",
+    "assembler_sampler",
+    "domain_sampler",
+    "layout_sampler",
+]
+
+
+#: Time at which domains begin from their layouts (docs/training.md).
+LAYOUT_T = 0.4
 
 
 @dataclass(frozen=True)
@@ -61,6 +72,11 @@ class SamplerConfig:
 
 def domain_sampler() -> SamplerConfig:
     """Give the default of stage 1: a low temperature, which closes more bonds."""
+    return SamplerConfig(step_scale=2.0)
+
+
+def layout_sampler() -> SamplerConfig:
+    """Give the default of the layouts before stage 1."""
     return SamplerConfig(step_scale=2.0)
 
 

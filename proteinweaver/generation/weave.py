@@ -17,9 +17,14 @@ from proteinweaver.generation.assembly_stage import AssemblyRequest, Inside, ass
 from proteinweaver.generation.batching import groups
 from proteinweaver.generation.checks import assess
 from proteinweaver.generation.condition import SHORTEST_ELEMENT
-from proteinweaver.generation.domain_stage import DomainRequest, DomainSample, sample_domains
+from proteinweaver.generation.domain_stage import (
+    DomainRequest,
+    DomainSample,
+    LayoutDraw,
+    sample_domains,
+)
 from proteinweaver.generation.jobs import DesignPlan, Job, Segment, Source
-from proteinweaver.generation.model import LoadedModel, load_model, pick_device
+from proteinweaver.generation.model import LoadedModel, has_model, load_model, pick_device
 from proteinweaver.generation.quality import judge
 from proteinweaver.generation.results import Design, Part
 from proteinweaver.generation.sampling import Sampling
@@ -43,13 +48,14 @@ class Kit:
     ----------
     config : RunConfig
         Of the command.
-    domain, assembler : LoadedModel or None
-        Models of the two stages, where some plan needs them.
+    layout, domain, assembler : LoadedModel or None
+        Models of the stages, where some plan needs them.
     settings : mapping
         What every side file repeats: weight hashes and samplers.
     """
 
     config: RunConfig
+    layout: LoadedModel | None
     domain: LoadedModel | None
     assembler: LoadedModel | None
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -97,7 +103,7 @@ def samplers_of(config: RunConfig) -> dict[str, SamplerConfig]:
     -------
     dict
     """
-    names = ("domain_sampler", "assembler_sampler")
+    names = ("layout_sampler", "domain_sampler", "assembler_sampler")
     return {name: getattr(config, name) for name in names if hasattr(config, name)}
 
 
@@ -124,11 +130,14 @@ def make_kit(config: RunConfig, jobs: Sequence[Job]) -> Kit:
     needs_domain = any(source.generated for job in jobs for source in job.sources)
     needs_assembler = any(_needs_assembly(job) for job in jobs)
     weights = config.weights or None
+    layout = None
+    if needs_domain and getattr(config, "layout_t", 1.0) < 1 and has_model("layout", weights):
+        layout = load_model("layout", weights, device)
     domain = load_model("domain", weights, device) if needs_domain else None
     assembler = load_model("assembler", weights, device) if needs_assembler else None
-    hashes = {model.stage: model.sha256 for model in (domain, assembler) if model}
+    hashes = {model.stage: model.sha256 for model in (layout, domain, assembler) if model}
     samplers = {name: plain(value) for name, value in samplers_of(config).items()}
-    return Kit(config, domain, assembler, {"weights": hashes, "samplers": samplers})
+    return Kit(config, layout, domain, assembler, {"weights": hashes, "samplers": samplers})
 
 
 def weave(
@@ -188,11 +197,15 @@ def _domains(
                     owners.append((p, d))
     drawn: list[DomainSample] = []
     if requests and kit.domain:
-        config = kit.config
+        config, layout = kit.config, None
+        if kit.layout:
+            sampling = check_sampler(samplers_of(config)["layout_sampler"])
+            layout = LayoutDraw(kit.layout, sampling, getattr(config, "layout_t", 1.0))
         drawn = sample_domains(
             kit.domain,
             requests,
             check_sampler(samplers_of(config)["domain_sampler"]),
+            layout=layout,
             batch_size=config.batch_size,
             close=config.close,
             trajectory=config.traj and all(len(plan.segments) == 1 for plan in plans),

@@ -225,7 +225,7 @@ class TrainConfig:
 
     Parameters
     ----------
-    stage : {"domain", "assembler"}
+    stage : {"layout", "domain", "assembler"}
         What the weights will be for.
     out : str
         Folder of ``last.ckpt``, ``metrics.jsonl`` and ``train.json``. A run found there is
@@ -247,7 +247,7 @@ class TrainConfig:
     logger : LoggerConfig
     """
 
-    stage: Literal["domain", "assembler"] = "domain"
+    stage: Literal["layout", "domain", "assembler"] = "domain"
     out: str = ""
     init: str = ""
     resume: str = ""

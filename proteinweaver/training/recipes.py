@@ -3,10 +3,13 @@
 A stage is a mixture, not a network: both stages train the same denoiser.
 """
 
+from dataclasses import replace
+
 from proteinweaver.data.batches import Mixture
 from proteinweaver.errors import UserError, nearest
+from proteinweaver.nets.denoiser import DenoiserConfig
 
-__all__ = ["RECIPES", "mixtures"]
+__all__ = ["NETWORKS", "RECIPES", "held_out", "mixtures"]
 
 #: Mixtures by name.
 RECIPES: dict[str, tuple[Mixture, ...]] = {
@@ -27,7 +30,24 @@ RECIPES: dict[str, tuple[Mixture, ...]] = {
         ),
     ),
     # Stage 1: single domains from blueprints, sometimes from nothing.
-    "domain": (Mixture("domains", {"none": 0.15, "elements": 0.85}, max_length=200),),
+    "domain": (
+        Mixture(
+            "domains",
+            {"none": 0.15, "elements": 0.35, "frayed": 0.5},
+            max_length=200,
+            trim=0.15,
+        ),
+    ),
+    # Before stage 1: where the elements of a blueprint lie.
+    "layout": (
+        Mixture(
+            "domains",
+            {"elements": 0.5, "frayed": 0.5},
+            max_length=300,
+            trim=0.15,
+            coarse=True,
+        ),
+    ),
     # Stage 2: known domains and segments, poses hidden.
     "assembler": (
         Mixture(
@@ -48,6 +68,9 @@ RECIPES: dict[str, tuple[Mixture, ...]] = {
     # One chain, nothing known: can the network hold a fold at all?
     "none": (Mixture("domains", {"none": 1.0}),),
 }
+
+#: Networks by stage, where one differs from the default: marks are few, and far apart.
+NETWORKS = {"layout": DenoiserConfig(offsets=(1, 2, 3, 4, 6))}
 
 
 def mixtures(name: str) -> tuple[Mixture, ...]:
@@ -70,3 +93,26 @@ def mixtures(name: str) -> tuple[Mixture, ...]:
     if name not in RECIPES:
         raise UserError(f"no recipe '{name}' for data.recipe; {nearest(name, RECIPES)}")
     return RECIPES[name]
+
+
+def held_out(chosen: tuple[Mixture, ...]) -> tuple[Mixture, ...]:
+    """Give the mixtures that the held-out loss is measured on: whole natives, told in full.
+
+    Parameters
+    ----------
+    chosen : tuple of Mixture
+        What is trained on.
+
+    Returns
+    -------
+    tuple of Mixture
+        Without what only multiplies the training data, so that losses of runs can be compared.
+    """
+    plain = []
+    for mixture in chosen:
+        tasks: dict[str, float] = {}
+        for name, odds in mixture.tasks.items():
+            told = "elements" if name == "frayed" else name
+            tasks[told] = tasks.get(told, 0.0) + odds
+        plain.append(replace(mixture, tasks=tasks, trim=0.0))
+    return tuple(plain)

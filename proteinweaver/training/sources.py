@@ -12,7 +12,7 @@ from proteinweaver.data.store import SPLITS, StructureStore
 from proteinweaver.data.synthetic import write_synthetic_sets
 from proteinweaver.errors import UserError
 from proteinweaver.training.config import DataConfig, TrainConfig
-from proteinweaver.training.recipes import mixtures
+from proteinweaver.training.recipes import held_out, mixtures
 
 __all__ = ["Sources", "open_sources", "single_item"]
 
@@ -139,4 +139,5 @@ def open_sources(config: TrainConfig, out: Path) -> Sources:
         raise UserError(
             f"{folder}: no training items for recipe '{config.recipe}'; use another set or recipe"
         )
-    return Sources(train, _source(stores, chosen, "valid", data.residues, _VALID_SEED), hashes)
+    valid = _source(stores, held_out(chosen), "valid", data.residues, _VALID_SEED)
+    return Sources(train, valid, hashes)

@@ -1,4 +1,4 @@
-"""The two training tasks. A stage differs in data and conditioning only, not in code."""
+"""The training tasks. A stage differs in data and conditioning only, not in code."""
 
 from dataclasses import fields
 from typing import Any, ClassVar
@@ -17,7 +17,7 @@ from proteinweaver.training.config import TrainConfig
 from proteinweaver.training.optimised import OptimisedTask
 from proteinweaver.training.schedule import VALID_TIMES, draw_times, step_seed
 
-__all__ = ["TASKS", "Assembler", "DenoisingTask", "DomainGenerator"]
+__all__ = ["TASKS", "Assembler", "DenoisingTask", "DomainGenerator", "Layout"]
 
 
 class DenoisingTask(OptimisedTask):
@@ -138,6 +138,12 @@ class DenoisingTask(OptimisedTask):
         self.minutes = float(card["minutes"])
 
 
+class Layout(DenoisingTask):
+    """Before stage 1: where elements lie to each other, seen from afar."""
+
+    stage = "layout"
+
+
 class DomainGenerator(DenoisingTask):
     """Stage 1: single domains from ideal elements, or from nothing."""
 
@@ -151,4 +157,6 @@ class Assembler(DenoisingTask):
 
 
 #: Task of a stage.
-TASKS: dict[str, type[DenoisingTask]] = {task.stage: task for task in (DomainGenerator, Assembler)}
+TASKS: dict[str, type[DenoisingTask]] = {
+    task.stage: task for task in (Layout, DomainGenerator, Assembler)
+}

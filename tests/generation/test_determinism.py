@@ -30,6 +30,7 @@ def config(tiny_weights: Path) -> DesignConfig:
         device="cpu",
         close=False,
         weights=str(tiny_weights),
+        layout_sampler=few,
         domain_sampler=few,
         assembler_sampler=few,
     )

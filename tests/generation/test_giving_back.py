@@ -95,6 +95,7 @@ def test_a_kept_pose_is_exact_before_closing(data_dir, tiny_weights):
         close=False,
         weights=str(tiny_weights),
         assembler_sampler=FEW,
+        layout_sampler=FEW,
         domain_sampler=FEW,
         pass_budget="1/3",
     )

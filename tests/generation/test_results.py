@@ -162,6 +162,7 @@ def test_generated_chains_are_gly_and_cif_reads_back(tiny_weights, tmp_path):
         device="cpu",
         close=False,
         weights=str(tiny_weights),
+        layout_sampler=FEW,
         domain_sampler=FEW,
     )
     (design,) = result.designs
@@ -189,10 +190,17 @@ def test_a_design_that_is_no_number_fails_and_is_told(tiny_weights, tmp_path, mo
 
     monkeypatch.setattr(domain_stage, "sample_backbones", broken)
     fields = {"weights": str(tiny_weights), "device": "cpu", "close": False}
-    result = generate(length=30, n=3, out=str(tmp_path), domain_sampler=FEW, **fields)
+    result = generate(
+        length=30, n=3, out=str(tmp_path), layout_sampler=FEW, domain_sampler=FEW, **fields
+    )
     assert result.failed == ("domain30_s0_0001",)
     assert len(result.designs) == 2
     assert len(list((tmp_path / "designs").glob("*.pdb"))) == 2
     lines = [json.loads(text) for text in (tmp_path / "manifest.jsonl").read_text().splitlines()]
     assert [line["status"] for line in lines] == ["ok", "failed", "ok"]
-    assert generate(length=30, n=3, out=str(tmp_path), domain_sampler=FEW, **fields).designs == ()
+    assert (
+        generate(
+            length=30, n=3, out=str(tmp_path), layout_sampler=FEW, domain_sampler=FEW, **fields
+        ).designs
+        == ()
+    )

@@ -1,0 +1,97 @@
+"""What a task tells of a structure, and what a batch keeps of it."""
+
+import numpy as np
+import pytest
+import torch
+
+from proteinweaver.data.batches import BatchSource, Mixture
+from proteinweaver.data.pieces import MIN_ELEMENT, elements_task, frayed_task
+from proteinweaver.data.store import StructureStore
+from proteinweaver.data.synthetic import write_synthetic_sets
+from proteinweaver.nets.coarse import marks
+from proteinweaver.training.recipes import held_out, mixtures
+
+TELL = "?HEL"
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sets")
+    write_synthetic_sets(folder)
+    return {name: StructureStore(folder / f"{name}.npz") for name in ("domains", "chains")}
+
+
+def words(task):
+    return "".join(TELL[k] for k in task.ss.tolist())
+
+
+def test_frayed_elements_tell_less_and_nothing_wrong(stores):
+    item = stores["domains"].item(0)
+    whole = words(elements_task(item, np.random.default_rng(0)))
+    seen = set()
+    for seed in range(40):
+        task = frayed_task(item, np.random.default_rng(seed))
+        told = words(task)
+        seen.add(told)
+        assert all(a in (b, "?") for a, b in zip(told, whole, strict=True))
+        # loops of natives stay loops; an element loses at most two residues at an end, or all
+        assert all((a == "L") == (b == "L") for a, b in zip(told, whole, strict=True))
+        for kind in "HE":
+            for run in told.replace("?", " ").replace("L", " ").split():
+                if run[0] == kind:
+                    assert len(run) >= MIN_ELEMENT[kind]
+        # what is told has a piece; the rest at most as the turn of a hairpin
+        inside = task.piece >= 0
+        assert inside[np.isin(list(told), ["H", "E"])].all()
+        assert inside.sum() <= sum(k in "HE" for k in whole) + whole.count("L") // 2
+    assert len(seen) > 30 and all("?" in told for told in seen if told != whole)
+
+
+def test_trimmed_items_are_stretches_of_the_natives(stores):
+    mixture = Mixture("domains", {"none": 1.0}, trim=0.3)
+    source = BatchSource(stores, (mixture,), "train", 200, 0)
+    natives = [stores["domains"].item(int(k)) for k in stores["domains"].members("train")]
+    lengths = {len(item) for item in natives}
+    whole = shorter = 0
+    for step in range(12):
+        batch = source.batch(step)
+        for row, length in enumerate(batch.condition.lengths):
+            own = batch.coord[row, :length, 1]
+            steps = torch.linalg.norm(own.diff(dim=0), dim=-1).numpy()
+            assert any(
+                np.allclose(steps, there[k : k + length - 1], atol=2e-3)
+                for item in natives
+                for there in [np.linalg.norm(np.diff(item.coord[:, 1], axis=0), axis=-1)]
+                for k in range(len(there) - length + 2)
+            )
+            whole, shorter = whole + (length in lengths), shorter + (length not in lengths)
+            assert length >= 0.7 * min(lengths) - 1
+    assert whole and shorter
+
+
+def test_a_coarse_batch_holds_the_marks(stores):
+    tasks = {"elements": 1.0}
+    fine = BatchSource(stores, (Mixture("domains", tasks),), "train", 150, 0).batch(3)
+    mixture = Mixture("domains", tasks, coarse=True)
+    coarse = BatchSource(stores, (mixture,), "train", 150, 0).batch(3)
+    for row, length in enumerate(fine.condition.lengths):
+        one = type(fine.condition)(
+            **{name: value[row : row + 1, :length] for name, value in vars(fine.condition).items()}
+        )
+        rows = marks(one)
+        kept = coarse.condition.lengths[row]
+        assert kept == len(rows) < length / 2
+        assert coarse.condition.index[row, :kept].tolist() == rows.tolist()
+        wanted = fine.coord[row, rows]
+        torch.testing.assert_close(
+            coarse.coord[row, :kept], wanted - wanted[:, 1].mean(0), atol=1e-4, rtol=0
+        )
+
+
+def test_held_out_losses_are_of_whole_natives_told_in_full():
+    for name in ("domain", "layout"):
+        for mixture, plain in zip(mixtures(name), held_out(mixtures(name)), strict=True):
+            assert mixture.trim > 0 and plain.trim == 0 and plain.coarse == mixture.coarse
+            assert "frayed" in mixture.tasks and "frayed" not in plain.tasks
+            assert sum(plain.tasks.values()) == pytest.approx(sum(mixture.tasks.values()))
+    assert held_out(mixtures("assembler")) == mixtures("assembler")
