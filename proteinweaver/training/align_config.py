@@ -7,7 +7,7 @@ from proteinweaver.preference.named import ObjectiveConfig
 from proteinweaver.preference.surrogate import SurrogateConfig
 from proteinweaver.training.config import LoggerConfig, OptimizerConfig, TrainerConfig
 
-__all__ = ["AlignConfig", "AlignDataConfig"]
+__all__ = ["AdapterConfig", "AlignConfig", "AlignDataConfig"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,34 @@ class AlignDataConfig:
 
 
 @dataclass(frozen=True)
+class AdapterConfig:
+    """Low-rank adapters (`proteinweaver.nets.adapters`) in place of full fine-tuning.
+
+    Parameters
+    ----------
+    rank : int
+        0: all weights learn. Else only adapters do, at a rate some ten to a hundred times higher.
+    alpha : float
+        The update is multiplied by ``alpha / rank``.
+    layers : tuple of str
+        Parts of the names of the layers that get one.
+    """
+
+    rank: int = 0
+    alpha: float = 8.0
+    layers: tuple[str, ...] = ("edge", "out", "chain", "transition", "update")
+
+    def __post_init__(self) -> None:
+        """Refuse adapters that cannot learn."""
+        if self.rank < 0:
+            raise UserError(f"adapter.rank is {self.rank}; give 0 for full fine-tuning, or more")
+        if not 0 < self.alpha < float("inf"):
+            raise UserError(f"adapter.alpha is {self.alpha}; give a positive number")
+        if self.rank and not self.layers:
+            raise UserError("adapter.layers is empty; name layers, such as [out,transition]")
+
+
+@dataclass(frozen=True)
 class AlignConfig:
     """One leg of alignment: pairs, an objective, a reference.
 
@@ -68,6 +96,7 @@ class AlignConfig:
         Key of batches and noise.
     kl_limit : float
         Stop when the running mean of the divergence (the figure ``kl``) exceeds it; 0 for none.
+    adapter : AdapterConfig
     objective : ObjectiveConfig
     surrogate : SurrogateConfig
     data : AlignDataConfig
@@ -84,6 +113,7 @@ class AlignConfig:
     overwrite: bool = False
     seed: int = 0
     kl_limit: float = 0.0
+    adapter: AdapterConfig = field(default_factory=AdapterConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     surrogate: SurrogateConfig = field(default_factory=SurrogateConfig)
     data: AlignDataConfig = field(default_factory=AlignDataConfig)

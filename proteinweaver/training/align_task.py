@@ -1,5 +1,6 @@
 """Alignment as a Lightning task: pairs in, the loss of an objective, what to watch."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from proteinweaver.data.datamodule import NumberedBatch
 from proteinweaver.diffusion.process import FrameProcess, ProcessConfig
 from proteinweaver.errors import UserError
 from proteinweaver.io.typed import plain
+from proteinweaver.nets.adapters import add_adapters
 from proteinweaver.nets.denoiser import Denoiser, DenoiserConfig
 from proteinweaver.preference.named import pair_objective
 from proteinweaver.preference.step import PairBatch, alignment_loss
@@ -51,6 +53,8 @@ class AlignTask(OptimisedTask):
         self.provenance = provenance
         self.net = Denoiser(model)
         self.net.load_state_dict(state)
+        if config.adapter.rank:
+            self._adapt()
         fixed = Denoiser(model)
         fixed.load_state_dict(reference)
         # in a tuple, so that it is neither trained, averaged nor saved
@@ -59,6 +63,18 @@ class AlignTask(OptimisedTask):
         self.objective = pair_objective(config.objective)
         self.first_step, self.residues, self.minutes = 0, 0, 0.0
         self.divergence = 0.0
+
+    def _adapt(self) -> None:
+        adapter = self.config.adapter
+        generator = torch.Generator().manual_seed(self.config.seed)
+        try:
+            add_adapters(self.net, adapter.layers, adapter.rank, adapter.alpha, generator)
+        except ValueError as error:
+            raise UserError(f"adapter.layers: {error}") from None
+
+    def trained_parameters(self) -> Iterable[torch.nn.Parameter]:
+        """All of the network, or its adapters alone."""
+        return [p for p in self.net.parameters() if p.requires_grad]
 
     @property
     def step(self) -> int:
@@ -112,7 +128,7 @@ class AlignTask(OptimisedTask):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take up the counters; refuse other pairs or another objective."""
         card = checkpoint[CARD]
-        for key in ("pairs", "start", "reference", "objective"):
+        for key in ("pairs", "start", "reference", "objective", "adapter"):
             if card.get(key) != self.provenance.get(key):
                 raise UserError(
                     f"the run in this folder has another {key}; choose another -o, or --overwrite"

@@ -14,6 +14,7 @@ from proteinweaver.diffusion.process import ProcessConfig
 from proteinweaver.errors import UserError
 from proteinweaver.io.typed import build
 from proteinweaver.io.weights import read_weights
+from proteinweaver.nets.adapters import merged_state
 from proteinweaver.nets.denoiser import DenoiserConfig
 from proteinweaver.training.shards import are_shards, read_shards
 
@@ -31,7 +32,7 @@ class Checkpoint:
     ----------
     path : Path
     state : dict of str to Tensor
-        Averaged parameters.
+        Averaged parameters, low-rank adapters merged into them.
     model : DenoiserConfig
     process : ProcessConfig
     step, residues : int
@@ -77,7 +78,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     if not isinstance(raw, dict) or CARD not in raw:
         raise UserError(f"{file}: not a checkpoint of `proteinweaver train`; mend the path")
     card = raw[CARD]
-    state = {k.removeprefix("net."): v for k, v in raw["state_dict"].items()}
+    state = merged_state({k.removeprefix("net."): v for k, v in raw["state_dict"].items()})
     return Checkpoint(
         path=file,
         state=state,

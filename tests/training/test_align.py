@@ -22,7 +22,7 @@ from proteinweaver.preference.prefs import PrefsRequest, make_pairs
 from proteinweaver.preference.surrogate import SurrogateConfig
 from proteinweaver.structure.backbone import Backbone
 from proteinweaver.structure.ideal import ideal_element
-from proteinweaver.training.align_config import AlignConfig, AlignDataConfig
+from proteinweaver.training.align_config import AdapterConfig, AlignConfig, AlignDataConfig
 from proteinweaver.training.align_run import PairSource, align, held_out_plans
 from proteinweaver.training.config import LoggerConfig, OptimizerConfig, TrainerConfig
 
@@ -94,6 +94,33 @@ def test_a_broken_run_ends_where_an_unbroken_one_does(pairs, tiny_weights, tmp_p
     assert apart < 1e-5
     assert one.meta["recipe"] == "align-sppo"
     load_model("assembler", tmp_path / "whole", "cpu")  # as `--weights` would
+
+
+def test_adapters_alone_learn_and_come_out_as_plain_weights(pairs, tiny_weights, tmp_path):
+    adapter = AdapterConfig(rank=2, alpha=4.0, layers=("out", "transition"))
+    whole = replace(config(pairs, tiny_weights, tmp_path / "whole"), adapter=adapter)
+    assert align(whole).finished
+    broken = replace(whole, out=str(tmp_path / "broken"))
+    align(replace(broken, trainer=replace(broken.trainer, max_steps=2)))
+    assert align(broken).step == 4
+    start = read_weights(tiny_weights / "assembler.safetensors").state
+    one, two = (
+        read_weights(tmp_path / k / "assembler.safetensors").state for k in ("whole", "broken")
+    )
+    assert one.keys() == start.keys()
+    for name in start:
+        torch.testing.assert_close(one[name], two[name], rtol=0, atol=1e-6)
+        moved = (one[name] - start[name]).abs().max() > 1e-6
+        chosen = name.endswith("weight") and {"out", "transition"} & set(name.split("."))
+        if moved:
+            assert chosen, name
+            assert torch.linalg.matrix_rank(one[name] - start[name], rtol=1e-4) <= 2, name
+    assert any((one[name] - start[name]).abs().max() > 1e-4 for name in start)
+    load_model("assembler", tmp_path / "whole", "cpu")
+    with pytest.raises(UserError, match="another adapter"):
+        align(replace(whole, adapter=AdapterConfig()))
+    with pytest.raises(UserError, match="no linear layer has 'outt'"):
+        align(replace(whole, out=str(tmp_path / "c"), adapter=AdapterConfig(2, layers=("outt",))))
 
 
 def test_what_does_not_belong_together_is_refused(pairs, tiny_weights, tmp_path):
