@@ -7,7 +7,8 @@ fine-tunes of one base; as a reference it lets a policy go further at the same d
 References
 ----------
 Wortsman et al. 2022, arXiv 2203.05482 (soups); Ilharco et al. 2022, arXiv 2212.04089 (lines);
-Chegini et al. 2024, arXiv 2411.01798 (SALSA: a soup as reference).
+Chegini et al. 2024, arXiv 2411.01798 (SALSA: a soup as reference); Rame et al. 2024, arXiv
+2406.16768, equation 1 (WARP: a moving average of the policy as reference).
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["interpolated", "soup"]
+__all__ = ["average", "interpolated", "soup"]
 
 State = Mapping[str, Tensor]
 
@@ -59,6 +60,31 @@ def soup(states: Sequence[State], weights: Sequence[float] | None = None) -> dic
             total += share * state[name].double()
         out[name] = total.to(value.dtype)
     return out
+
+
+@torch.no_grad()
+def average(kept: State, current: State, decay: float) -> None:
+    """Let weights follow others, ``kept <- decay kept + (1 - decay) current``, in place.
+
+    Parameters
+    ----------
+    kept : mapping of str to Tensor
+        Changed; what is no floating-point number stays.
+    current : mapping of str to Tensor
+        Of the same architecture.
+    decay : float
+        1: they stay; 0: they are replaced.
+
+    Raises
+    ------
+    ValueError
+        If the architectures differ.
+    """
+    if kept.keys() != current.keys():
+        raise ValueError("weights of different architectures cannot be averaged")
+    for name, value in kept.items():
+        if value.is_floating_point():
+            value.lerp_(current[name].to(value), 1.0 - decay)
 
 
 def interpolated(base: State, aligned: State, share: float) -> dict[str, Tensor]:

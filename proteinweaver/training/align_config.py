@@ -90,6 +90,9 @@ class AlignConfig:
     reference : str
         ``.safetensors`` that log-ratios are taken to; several, separated by commas, are averaged.
         Empty: `init`, which makes the previous round the reference of self-play.
+    reference_ema : float
+        The reference follows the policy, ``ref <- decay ref + (1 - decay) policy`` after every
+        step, by this decay; 1: it stays.
     overwrite : bool
         Start afresh where `out` holds an earlier run.
     seed : int
@@ -110,6 +113,7 @@ class AlignConfig:
     out: str = ""
     init: str = ""
     reference: str = ""
+    reference_ema: float = 1.0
     overwrite: bool = False
     seed: int = 0
     kl_limit: float = 0.0
@@ -129,5 +133,7 @@ class AlignConfig:
         """Refuse draws of which the variance cannot be told."""
         if self.surrogate.draws < 2:
             raise UserError(f"surrogate.draws is {self.surrogate.draws}; take at least 2")
+        if not 0 <= self.reference_ema <= 1:
+            raise UserError(f"reference_ema is {self.reference_ema}; give a number from 0 to 1")
         if self.kl_limit < 0:
             raise UserError(f"kl_limit is {self.kl_limit}; give 0 for none, or more")

@@ -147,6 +147,7 @@ def align(
         "start": start.sha256,
         "reference": [w.sha256 for w in references or [start]],
         "objective": plain(config.objective),
+        "reference_ema": config.reference_ema if config.reference_ema < 1 else None,
         "adapter": plain(config.adapter) if config.adapter.rank else None,
     }
     task = AlignTask(config, model, process, dict(start.state), reference, provenance)

@@ -10,8 +10,9 @@ from proteinweaver.data.datamodule import NumberedBatch
 from proteinweaver.diffusion.process import FrameProcess, ProcessConfig
 from proteinweaver.errors import UserError
 from proteinweaver.io.typed import plain
-from proteinweaver.nets.adapters import add_adapters
+from proteinweaver.nets.adapters import add_adapters, merged_state
 from proteinweaver.nets.denoiser import Denoiser, DenoiserConfig
+from proteinweaver.preference.mixing import average
 from proteinweaver.preference.named import pair_objective
 from proteinweaver.preference.step import PairBatch, alignment_loss
 from proteinweaver.training.align_config import AlignConfig
@@ -21,6 +22,7 @@ from proteinweaver.training.optimised import OptimisedTask
 __all__ = ["AlignTask"]
 
 _MEMORY, _WAIT = 0.95, 20  # of the running divergence, and steps before it may stop a run
+_REFERENCE = "reference"  # of a checkpoint: weights of a reference that moves
 
 
 class AlignTask(OptimisedTask):
@@ -32,7 +34,7 @@ class AlignTask(OptimisedTask):
     model : DenoiserConfig
     process : ProcessConfig
     state, reference : mapping of str to Tensor
-        First weights of the policy, and those of the reference, which stay.
+        First weights of the policy, and of the reference, which stays or follows it.
     provenance : dict
         Goes into every checkpoint: command, pairs, hashes.
     """
@@ -76,6 +78,13 @@ class AlignTask(OptimisedTask):
         """All of the network, or its adapters alone."""
         return [p for p in self.net.parameters() if p.requires_grad]
 
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Step; the reference follows."""
+        super().optimizer_step(*args, **kwargs)
+        decay = self.config.reference_ema
+        if decay < 1:
+            average(self._fixed[0].state_dict(), merged_state(self.net.state_dict()), decay)
+
     @property
     def step(self) -> int:
         """Steps done."""
@@ -112,6 +121,8 @@ class AlignTask(OptimisedTask):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what Lightning does not know."""
+        if self.config.reference_ema < 1:
+            checkpoint[_REFERENCE] = dict(self._fixed[0].state_dict())
         checkpoint[CARD] = {
             **self.provenance,
             "stage": "assembler",
@@ -128,10 +139,12 @@ class AlignTask(OptimisedTask):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take up the counters; refuse other pairs or another objective."""
         card = checkpoint[CARD]
-        for key in ("pairs", "start", "reference", "objective", "adapter"):
+        for key in ("pairs", "start", "reference", "objective", "adapter", "reference_ema"):
             if card.get(key) != self.provenance.get(key):
                 raise UserError(
                     f"the run in this folder has another {key}; choose another -o, or --overwrite"
                 )
+        if _REFERENCE in checkpoint:
+            self._fixed[0].load_state_dict(checkpoint[_REFERENCE])
         self.residues, self.minutes = int(card["residues"]), float(card["minutes"])
         self.divergence = float(card["divergence"])

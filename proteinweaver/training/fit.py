@@ -115,7 +115,7 @@ def fit(
         log,
         CheckpointKeeper(checkpoint, setup.save_minutes, out / "shards" if setup.shards else None),
     ]
-    has_validation = getattr(data, "valid", None) is not None
+    has_validation = getattr(data, "valid", None) is not None and setup.valid_every > 0
     try:
         with _quiet(), around:
             trainer = _trainer(config, callbacks, has_validation=has_validation)

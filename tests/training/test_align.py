@@ -15,6 +15,7 @@ from proteinweaver.generation.model import load_model
 from proteinweaver.generation.settings import SamplerConfig
 from proteinweaver.io.pdb import pdb_text
 from proteinweaver.io.weights import read_weights
+from proteinweaver.nets.adapters import merged_state
 from proteinweaver.preference.comparisons import PairSettings
 from proteinweaver.preference.named import PAIR_OBJECTIVES, ObjectiveConfig
 from proteinweaver.preference.pair_file import read_pairs
@@ -24,6 +25,7 @@ from proteinweaver.structure.backbone import Backbone
 from proteinweaver.structure.ideal import ideal_element
 from proteinweaver.training.align_config import AdapterConfig, AlignConfig, AlignDataConfig
 from proteinweaver.training.align_run import PairSource, align, held_out_plans
+from proteinweaver.training.align_task import AlignTask
 from proteinweaver.training.config import LoggerConfig, OptimizerConfig, TrainerConfig
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -121,6 +123,51 @@ def test_adapters_alone_learn_and_come_out_as_plain_weights(pairs, tiny_weights,
         align(replace(whole, adapter=AdapterConfig()))
     with pytest.raises(UserError, match="no linear layer has 'outt'"):
         align(replace(whole, out=str(tmp_path / "c"), adapter=AdapterConfig(2, layers=("outt",))))
+
+
+@pytest.mark.parametrize("rank", [0, 2])
+def test_a_reference_follows_the_policy(pairs, tiny_weights, tmp_path, monkeypatch, rank):
+    """Against the sum written out: ref_n = d^n start + (1 - d) sum_k d^(n - k) policy_k."""
+    policies: list[dict[str, torch.Tensor]] = []
+    kept: list[dict[str, torch.Tensor]] = []
+
+    class Watched(AlignTask):
+        def optimizer_step(self, *args, **kwargs):
+            super().optimizer_step(*args, **kwargs)
+            state = merged_state(self.net.state_dict())
+            policies.append({k: v.detach().double().clone() for k, v in state.items()})
+            kept.append({k: v.double().clone() for k, v in self._fixed[0].state_dict().items()})
+
+    monkeypatch.setattr("proteinweaver.training.align_run.AlignTask", Watched)
+    base = replace(
+        config(pairs, tiny_weights, tmp_path / "whole"),
+        adapter=AdapterConfig(rank), trainer=replace(
+            config(pairs, tiny_weights, tmp_path).trainer, max_steps=3, valid_every=0
+        ),
+    )  # fmt: skip
+    start = read_weights(tiny_weights / "assembler.safetensors").state
+    align(replace(base, reference_ema=0.6))
+    assert len(policies) == 3
+    for name, first in start.items():
+        expected = 0.6**3 * first.double() + 0.4 * sum(
+            0.6 ** (2 - k) * policy[name] for k, policy in enumerate(policies)
+        )
+        torch.testing.assert_close(kept[-1][name], expected, rtol=0, atol=1e-6)
+    moved = [float((kept[-1][k] - v).abs().max()) for k, v in start.items()]
+    assert max(moved) > 1e-4
+    # a broken run has the same reference
+    whole = kept[-1]
+    broken = replace(base, reference_ema=0.6, out=str(tmp_path / "broken"))
+    align(replace(broken, trainer=replace(broken.trainer, max_steps=1)))
+    align(broken)
+    assert all(torch.allclose(kept[-1][k], whole[k], atol=1e-6) for k in whole)
+    # 1 is the one that stays
+    align(replace(base, out=str(tmp_path / "frozen"), overwrite=True))
+    assert all(torch.equal(kept[-1][k], v.double()) for k, v in start.items())
+    with pytest.raises(UserError, match="another reference_ema"):
+        align(replace(broken, reference_ema=0.5))
+    with pytest.raises(UserError, match="from 0 to 1"):
+        replace(broken, reference_ema=1.5)
 
 
 def test_what_does_not_belong_together_is_refused(pairs, tiny_weights, tmp_path):
