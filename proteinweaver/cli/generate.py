@@ -6,6 +6,7 @@ import typer
 
 from proteinweaver.cli import options
 from proteinweaver.cli.launch import launch
+from proteinweaver.errors import UserError
 from proteinweaver.generation.config import GenerateConfig
 
 
@@ -14,6 +15,34 @@ def generate(
     out: options.Out = None,
     length: Annotated[
         int | None, typer.Option("--length", help="Residues, exactly.", show_default="100")
+    ] = None,
+    blueprint: Annotated[
+        str | None,
+        typer.Option(
+            "--ss",
+            "--blueprint",
+            metavar="TEXT",
+            help="Secondary structure instead of a length: LLHHHHHHL or L2 H6 L1.",
+            show_default="drawn as natives have it",
+        ),
+    ] = None,
+    fold: Annotated[
+        str | None,
+        typer.Option(
+            "--fold",
+            metavar="alpha|beta|mixed",
+            help="Class of the blueprints that are drawn.",
+            show_default="as natives have it",
+        ),
+    ] = None,
+    candidates: Annotated[
+        int | None,
+        typer.Option(
+            "--candidates",
+            metavar="N",
+            help="Domains drawn for every one kept, the soundest by the critic.",
+            show_default="1",
+        ),
     ] = None,
     n: options.Count = None,
     name: options.Name = None,
@@ -36,11 +65,18 @@ def generate(
 ) -> None:
     """Generate single domains.
 
-    KEY=VALUE sets any other key of the config, such as domain_candidates=4.
+    KEY=VALUE sets any other key of the config, such as layout_sampler.num_steps=20.
     """
     _, overrides = options.split_words(words)
+    if blueprint is not None:
+        for flag, value in (("--length", length), ("--fold", fold)):
+            if value is not None:
+                raise UserError(f"--ss tells {flag[2:]} already; drop {flag} (or drop --ss)")
     flags = {
         "length": length,
+        "blueprint": blueprint,
+        "fold": fold,
+        "domain_candidates": candidates,
         **options.run_flags(locals()),
         **options.sampler_flags(("layout_sampler", "domain_sampler"), locals()),
     }

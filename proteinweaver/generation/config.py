@@ -59,7 +59,7 @@ class GenerateConfig(RequestConfig):
     layout_sampler, domain_sampler : SamplerConfig
         How layouts and domains are sampled.
     domain_candidates : int
-        Domains drawn for every one kept (the best by score).
+        Domains drawn for every one kept, the one the critic takes for the soundest.
     """
 
     length: int = 100
@@ -116,7 +116,7 @@ class AssembleConfig(RequestConfig):
     layout_sampler, domain_sampler, assembler_sampler : SamplerConfig
         How layouts, domains and assembly are sampled.
     domain_candidates : int
-        Domains drawn for every generated one that is kept.
+        Domains drawn for every generated one that is kept, the soundest by the critic.
     """
 
     spec: str = ""
@@ -208,7 +208,7 @@ class DesignConfig(RequestConfig):
     layout_sampler, domain_sampler, assembler_sampler : SamplerConfig
         How layouts and the two stages are sampled.
     domain_candidates : int
-        Domains drawn for every one kept (the best by score).
+        Domains drawn for every one kept, the one the critic takes for the soundest.
     """
 
     spec: str = ""

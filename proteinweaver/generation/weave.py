@@ -4,6 +4,7 @@ What a design is depends on its plan and its noise keys alone; which designs sha
 only the time they take.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from proteinweaver.errors import UserError, nearest
+from proteinweaver.evaluation.critic import load_critic, soundness_of
 from proteinweaver.generation.assembly_stage import AssemblyRequest, Inside, assemble_domains
 from proteinweaver.generation.batching import groups
 from proteinweaver.generation.checks import assess
@@ -211,11 +213,11 @@ def _domains(
             trajectory=config.traj and all(len(plan.segments) == 1 for plan in plans),
         )
     seconds, calls = [0.0] * len(plans), [0] * len(plans)
+    worth = _worth(drawn, kit.config.close) if count > 1 else [0.0] * len(drawn)
     best: dict[tuple[int, int], tuple[float, DomainSample]] = {}
-    for owner, sample in zip(owners, drawn, strict=True):
+    for owner, sample, score in zip(owners, drawn, worth, strict=True):
         seconds[owner[0]] += sample.seconds
         calls[owner[0]] += sample.calls
-        score = judge(sample.coord).score if count > 1 else 0.0
         if owner not in best or score > best[owner][0]:
             best[owner] = (score, sample)
     parts = [
@@ -226,6 +228,20 @@ def _domains(
         for p, plan in enumerate(plans)
     ]
     return parts, seconds, calls
+
+
+def _worth(samples: Sequence[DomainSample], closed: bool) -> list[float]:
+    """By what the best of several domains is chosen: the critic's word, or where bonds were left
+    open, of which it knows nothing, the score of a design.
+    """
+    if not closed:
+        return [judge(sample.coord).score for sample in samples]
+    worth = [-math.inf] * len(samples)
+    sound = [k for k, sample in enumerate(samples) if np.isfinite(sample.coord).all()]
+    chains = [Backbone.from_coord(samples[k].coord) for k in sound]
+    for k, verdict in zip(sound, soundness_of(chains, load_critic()), strict=True):
+        worth[k] = verdict.logit
+    return worth
 
 
 def _domain_request(

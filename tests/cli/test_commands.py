@@ -13,6 +13,7 @@ import pytest
 import proteinweaver
 from proteinweaver.cli.main import run
 from proteinweaver.io.pdb import write_pdb
+from proteinweaver.io.read import read_backbone
 from proteinweaver.structure.backbone import Backbone
 from proteinweaver.structure.ideal import ideal_element
 
@@ -59,6 +60,26 @@ def expect_refusal(words: list[str], capsys, tmp_path: Path, says: str = "") -> 
     assert says in lines[0]
     assert "Traceback" not in lines[0]
     assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*")} == before
+
+
+def test_generate_from_a_secondary_structure(quick, tmp_path, capsys):
+    out = tmp_path / "run"
+    words = ["generate", "--ss", "L2 H12 LL EEEEE", "-o", str(out), "--candidates", "2", *quick]
+    assert run(words) == 0
+    (side,) = (out / "designs").glob("*.json")
+    told = json.loads(side.read_text())
+    assert told["length"] == 21 and "LLHHHHHHHHHHHHLLEEEEE" in side.read_text()
+    assert len(read_backbone(side.with_suffix(".pdb"))) == 21
+    capsys.readouterr()
+    for extra, says in (
+        (["--length", "30"], "--ss tells length already; drop --length"),
+        (["--fold", "alpha"], "--ss tells fold already; drop --fold"),
+        (["--candidates", "0"], "domain_candidates is 0; draw at least 1"),
+    ):
+        bad = ["generate", "--ss", "HHHHHHHHLL", *extra, "-o", str(tmp_path / "no"), *quick]
+        expect_refusal(bad, capsys, tmp_path, says)
+    bad = ["generate", "--ss", "HHXHHHHHLL", "-o", str(tmp_path / "no"), *quick]
+    expect_refusal(bad, capsys, tmp_path, "is no blueprint")
 
 
 def test_generate_writes_a_run(quick, tmp_path, capsys):

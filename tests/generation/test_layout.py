@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from proteinweaver.errors import UserError
+from proteinweaver.evaluation.critic import load_critic, soundness_of
 from proteinweaver.generation.commands import generate
 from proteinweaver.generation.config import GenerateConfig
 from proteinweaver.generation.domain_stage import DomainRequest, LayoutDraw, sample_domains
@@ -73,3 +74,20 @@ def test_from_the_config(tiny_weights, tmp_path):
     for t in (0.0, 1.2):
         with pytest.raises(UserError, match=r"layout_t is .*; give 0.05 to 1"):
             GenerateConfig(layout_t=t)
+
+
+def test_of_several_candidates_the_soundest_is_kept(tiny_weights):
+    """The critic decides where bonds are closed, and the candidates are those of single draws."""
+    fields = {"length": 40, "n": 2, "weights": str(tiny_weights), "device": "cpu", "seed": 4}
+    fields |= {"layout_sampler": FEW, "domain_sampler": FEW}
+    kept = generate(**fields, domain_candidates=3).designs
+    first = generate(**fields).designs
+    critic = load_critic()
+    for best, one in zip(kept, first, strict=True):
+        found = soundness_of([best.backbone, one.backbone], critic)
+        assert found[0].logit >= found[1].logit - 1e-6
+        assert best.calls == 3 * one.calls
+    assert any(
+        np.abs(a.backbone.coord - b.backbone.coord).max() > 0.1
+        for a, b in zip(kept, first, strict=True)
+    )
