@@ -231,8 +231,10 @@ def _domains(
 
 
 def _worth(samples: Sequence[DomainSample], closed: bool) -> list[float]:
-    """By what the best of several domains is chosen: the critic's word, or where bonds were left
-    open, of which it knows nothing, the score of a design.
+    """Tell by what the best of several domains is chosen.
+
+    The critic's word; or the score of a design where bonds were left open, of which it knows
+    nothing.
     """
     if not closed:
         return [judge(sample.coord).score for sample in samples]
