@@ -18,10 +18,10 @@ from proteinweaver.nets.denoiser import Denoiser
 from proteinweaver.preference.draws import product_loss, variance_of_mean
 from proteinweaver.preference.named import PairObjective
 from proteinweaver.preference.pair_file import PairMembers
-from proteinweaver.preference.surrogate import SurrogateConfig, log_ratio_draws
+from proteinweaver.preference.surrogate import SurrogateConfig, divergence_draw, log_ratio_draws
 from proteinweaver.structure.frames import frames_from_coord
 
-__all__ = ["PairBatch", "alignment_loss", "pair_batch", "pair_condition"]
+__all__ = ["PairBatch", "alignment_loss", "pair_batch", "pair_condition", "pair_divergence"]
 
 
 @dataclass(frozen=True)
@@ -165,16 +165,11 @@ def alignment_loss(
         of -log-ratio over both members: the divergence of the samples' source from the policy).
     """
     count = len(batch.keys)
-    doubled = Condition(
-        **{f.name: torch.cat((getattr(batch.condition, f.name),) * 2) for f in fields(Condition)}
-    )
     draws = log_ratio_draws(
         policy,
         reference,
         process,
-        torch.cat((batch.won, batch.lost)),
-        doubled,
-        [*batch.keys, *batch.keys],
+        *_members(batch),
         config,
     )
     won, lost = draws[:count], draws[count:]
@@ -191,3 +186,38 @@ def alignment_loss(
             "kl": float(-draws.mean()),
         }
     return loss, figures
+
+
+def pair_divergence(
+    policy: Denoiser,
+    reference: Denoiser,
+    process: FrameProcess,
+    batch: PairBatch,
+    config: SurrogateConfig,
+) -> Tensor:
+    """Divergence of the policy from a reference, a mean over both members of every pair.
+
+    Parameters
+    ----------
+    policy, reference : Denoiser
+        On the device of the batch; gradients pass through the policy alone.
+    process : FrameProcess
+    batch : PairBatch
+    config : SurrogateConfig
+
+    Returns
+    -------
+    Tensor, shape=()
+        One draw of `divergence_draw` that no log-ratio shares.
+    """
+    return divergence_draw(
+        policy, reference, process, *_members(batch), config.draws, config
+    ).mean()
+
+
+def _members(batch: PairBatch) -> tuple[Tensor, Condition, list[str]]:
+    """Winners, then losers: coordinates, conditions, keys."""
+    doubled = Condition(
+        **{f.name: torch.cat((getattr(batch.condition, f.name),) * 2) for f in fields(Condition)}
+    )
+    return torch.cat((batch.won, batch.lost)), doubled, [*batch.keys, *batch.keys]

@@ -22,7 +22,7 @@ Wallace et al. 2023, arXiv 2311.12908, equations 13-14 (the surrogate); Ho et al
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -33,7 +33,14 @@ from proteinweaver.nets.condition import Condition
 from proteinweaver.nets.denoiser import Denoiser
 from proteinweaver.structure.frames import frames_from_coord
 
-__all__ = ["Noisy", "SurrogateConfig", "denoising_error", "log_ratio_draws", "noisy_draw"]
+__all__ = [
+    "Noisy",
+    "SurrogateConfig",
+    "denoising_error",
+    "divergence_draw",
+    "log_ratio_draws",
+    "noisy_draw",
+]
 
 
 @dataclass(frozen=True)
@@ -151,6 +158,50 @@ def denoising_error(
     trans = translation_loss(out.trans, noisy.trans, weight, level)
     rot = rotation_score_loss(out.rot, noisy.rot, noisy.rot_t, weight, level)
     return config.trans * trans + config.rot * rot
+
+
+def divergence_draw(
+    policy: Denoiser,
+    reference: Denoiser,
+    process: FrameProcess,
+    coord: Tensor,
+    condition: Condition,
+    keys: Sequence[str],
+    draw: int,
+    config: SurrogateConfig,
+) -> Tensor:
+    """One draw of the divergence of the policy from a reference, in units of the log-ratios.
+
+    The squared distance of their estimates. For designs of the policy its own estimate is the
+    mean of what may lie behind the noise, so E[l_ref - l_theta] is the mean squared distance of
+    both estimates: the surrogate of KL(policy, reference). Never negative, zero for equals, and of
+    far less variance than log-ratios. The noise lies on ``coord``, wherever that comes from.
+
+    Parameters
+    ----------
+    policy, reference : Denoiser
+        Gradients pass through the policy alone.
+    process : FrameProcess
+    coord : Tensor, shape=(B, L, 4, 3)
+    condition : Condition
+    keys : sequence of str, length B
+    draw : int
+        Number of the draw.
+    config : SurrogateConfig
+
+    Returns
+    -------
+    Tensor, shape=(B,)
+
+    References
+    ----------
+    Fan et al. 2023, arXiv 2305.16381, section 4.2 (the divergence of two samplers by steps).
+    """
+    noisy = noisy_draw(process, coord, condition.mask, keys, draw)
+    with torch.no_grad():
+        out = reference(noisy.rot_t, noisy.trans_t, process.level(noisy.t), condition)
+    towards = replace(noisy, rot=out.rot, trans=out.trans)
+    return config.strength * denoising_error(policy, process, towards, condition, config)
 
 
 def log_ratio_draws(

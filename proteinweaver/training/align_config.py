@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from proteinweaver.errors import UserError
+from proteinweaver.preference.control import CollapseConfig, PullConfig
 from proteinweaver.preference.named import ObjectiveConfig
 from proteinweaver.preference.surrogate import SurrogateConfig
 from proteinweaver.training.config import LoggerConfig, OptimizerConfig, TrainerConfig
@@ -90,6 +91,9 @@ class AlignConfig:
     reference : str
         ``.safetensors`` that log-ratios are taken to; several, separated by commas, are averaged.
         Empty: `init`, which makes the previous round the reference of self-play.
+    first : str
+        ``.safetensors`` that `pull` pulls to, the model that all rounds began with; empty: the
+        reference as it is at first.
     reference_ema : float
         The reference follows the policy, ``ref <- decay ref + (1 - decay) policy`` after every
         step, by this decay; 1: it stays.
@@ -99,6 +103,9 @@ class AlignConfig:
         Key of batches and noise.
     kl_limit : float
         Stop when the running mean of the divergence (the figure ``kl``) exceeds it; 0 for none.
+    pull : PullConfig
+    collapse : CollapseConfig
+        Needs held-out pairs; a leg that has collapsed ends in its best state.
     adapter : AdapterConfig
     objective : ObjectiveConfig
     surrogate : SurrogateConfig
@@ -113,10 +120,13 @@ class AlignConfig:
     out: str = ""
     init: str = ""
     reference: str = ""
+    first: str = ""
     reference_ema: float = 1.0
     overwrite: bool = False
     seed: int = 0
     kl_limit: float = 0.0
+    pull: PullConfig = field(default_factory=PullConfig)
+    collapse: CollapseConfig = field(default_factory=CollapseConfig)
     adapter: AdapterConfig = field(default_factory=AdapterConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     surrogate: SurrogateConfig = field(default_factory=SurrogateConfig)
@@ -137,3 +147,7 @@ class AlignConfig:
             raise UserError(f"reference_ema is {self.reference_ema}; give a number from 0 to 1")
         if self.kl_limit < 0:
             raise UserError(f"kl_limit is {self.kl_limit}; give 0 for none, or more")
+        if self.first and not self.pull.strength:
+            raise UserError("first is named, but pull.strength is 0; give a strength")
+        if self.collapse.patience and not (self.data.valid_share and self.trainer.valid_every):
+            raise UserError("collapse.patience needs data.valid_share and trainer.valid_every")

@@ -7,6 +7,7 @@ whose `init` is the last leg's ``assembler.safetensors``.
 import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from proteinweaver.preference.pair_file import Pair, PairMembers, load_members, 
 from proteinweaver.preference.step import PairBatch, pair_batch
 from proteinweaver.training.align_config import AlignConfig
 from proteinweaver.training.align_task import AlignTask
+from proteinweaver.training.checkpoints import Checkpoint, read_checkpoint
 from proteinweaver.training.export import export_weights
 from proteinweaver.training.fit import command_line, fit, folder_of, prepare_folder
 from proteinweaver.training.run import TrainResult
@@ -130,13 +132,17 @@ def align(
     start = read_weights(Path(config.init) if config.init else _shipped())
     model, process = _laws(start)
     references = [read_weights(Path(p)) for p in filter(None, config.reference.split(","))]
-    reference = _reference(references or [start], model)
+    reference = _average(references or [start], model, "reference")
+    anchors = [read_weights(Path(config.first))] if config.first else references or [start]
+    first = _average(anchors, model, "first")
     path = Path(config.data.pairs)
     models = () if config.data.offline else (start.sha256,)
     read = read_pairs(path, models, strict=config.data.strict)
     aside = held_out_plans([str(p.win["plan"]) for p in read.pairs], config.data.valid_share)
     train = [p for p in read.pairs if p.win["plan"] not in aside]
     valid = [p for p in read.pairs if p.win["plan"] in aside]
+    if config.collapse.patience and not valid:
+        raise UserError("no pair is held out to see a collapse by; raise data.valid_share")
     prepare_folder(config, out)
     if setup.threads:
         torch.set_num_threads(setup.threads)
@@ -146,11 +152,12 @@ def align(
         "pairs": hashlib.sha256(path.read_bytes()).hexdigest(),
         "start": start.sha256,
         "reference": [w.sha256 for w in references or [start]],
+        "first": [w.sha256 for w in anchors] if config.first else None,
         "objective": plain(config.objective),
         "reference_ema": config.reference_ema if config.reference_ema < 1 else None,
         "adapter": plain(config.adapter) if config.adapter.rank else None,
     }
-    task = AlignTask(config, model, process, dict(start.state), reference, provenance)
+    task = AlignTask(config, model, process, dict(start.state), reference, first, provenance)
     size, seed = config.data.batch, config.seed
     data = BatchDataModule(
         PairSource(path, train, size, seed, control=config.data.control),
@@ -166,8 +173,17 @@ def align(
     outcome = fit(config, task, data, begin, nullcontext(), on_row)
     finished = task.is_too_far or used_budget(task.step, task.minutes, setup) >= 1
     if finished and outcome.is_first_process:
-        export_weights(checkpoint, "assembler", out)
-    return TrainResult(checkpoint, outcome.last, task.step, finished)
+        export_weights(_result(checkpoint, task), "assembler", out)
+    returned = {"returned_to": float(task.standing.step)} if task.standing.collapsed else {}
+    return TrainResult(checkpoint, outcome.last | returned, task.step, finished)
+
+
+def _result(path: Path, task: AlignTask) -> Checkpoint:
+    """Read what a leg ends in: its last state, or after a collapse its best one."""
+    found = read_checkpoint(path)
+    if not task.standing.collapsed:
+        return found
+    return replace(found, state=dict(task.best), step=task.standing.step)
 
 
 def _shipped() -> Path:
@@ -182,9 +198,11 @@ def _laws(weights: WeightsFile) -> tuple[DenoiserConfig, ProcessConfig]:
     )
 
 
-def _reference(weights: Sequence[WeightsFile], model: DenoiserConfig) -> dict[str, Tensor]:
-    """Weights of the reference: one model, or the average of several."""
+def _average(
+    weights: Sequence[WeightsFile], model: DenoiserConfig, what: str
+) -> dict[str, Tensor]:
+    """Weights of one model, or the average of several, of the policy's kind."""
     for one in weights:
         if plain(_laws(one)[0]) != plain(model):
-            raise UserError("reference is of another network than init; give weights of one kind")
+            raise UserError(f"{what} is of another network than init; give weights of one kind")
     return soup([{k: v.float() for k, v in one.state.items()} for one in weights])

@@ -12,9 +12,10 @@ from proteinweaver.errors import UserError
 from proteinweaver.io.typed import plain
 from proteinweaver.nets.adapters import add_adapters, merged_state
 from proteinweaver.nets.denoiser import Denoiser, DenoiserConfig
+from proteinweaver.preference.control import Standing, judged, next_strength
 from proteinweaver.preference.mixing import average
 from proteinweaver.preference.named import pair_objective
-from proteinweaver.preference.step import PairBatch, alignment_loss
+from proteinweaver.preference.step import PairBatch, alignment_loss, pair_divergence
 from proteinweaver.training.align_config import AlignConfig
 from proteinweaver.training.checkpoints import CARD
 from proteinweaver.training.optimised import OptimisedTask
@@ -22,7 +23,9 @@ from proteinweaver.training.optimised import OptimisedTask
 __all__ = ["AlignTask"]
 
 _MEMORY, _WAIT = 0.95, 20  # of the running divergence, and steps before it may stop a run
-_REFERENCE = "reference"  # of a checkpoint: weights of a reference that moves
+_REFERENCE, _BEST = "reference", "best"  # of a checkpoint: a reference that moves, the best state
+#: What the runs before and after an interruption must have in common.
+_MUST_AGREE = ("pairs", "start", "reference", "first", "objective", "adapter", "reference_ema")
 
 
 class AlignTask(OptimisedTask):
@@ -33,8 +36,9 @@ class AlignTask(OptimisedTask):
     config : AlignConfig
     model : DenoiserConfig
     process : ProcessConfig
-    state, reference : mapping of str to Tensor
-        First weights of the policy, and of the reference, which stays or follows it.
+    state, reference, first : mapping of str to Tensor
+        Weights that the policy begins with; of the reference, which stays or follows it; of the
+        first reference, to which the policy is pulled.
     provenance : dict
         Goes into every checkpoint: command, pairs, hashes.
     """
@@ -48,6 +52,7 @@ class AlignTask(OptimisedTask):
         process: ProcessConfig,
         state: dict[str, Tensor],
         reference: dict[str, Tensor],
+        first: dict[str, Tensor],
         provenance: dict[str, Any],
     ) -> None:
         super().__init__(config.optimizer)
@@ -57,14 +62,15 @@ class AlignTask(OptimisedTask):
         self.net.load_state_dict(state)
         if config.adapter.rank:
             self._adapt()
-        fixed = Denoiser(model)
-        fixed.load_state_dict(reference)
-        # in a tuple, so that it is neither trained, averaged nor saved
-        self._fixed = (fixed.eval().requires_grad_(False),)
+        # in a tuple, so that they are neither trained, averaged nor saved
+        self._fixed = tuple(_still(model, weights) for weights in (reference, first))
         self.process = FrameProcess(process)
         self.objective = pair_objective(config.objective)
         self.first_step, self.residues, self.minutes = 0, 0, 0.0
-        self.divergence = 0.0
+        self.divergence, self.strength = 0.0, config.pull.strength
+        self.standing, self.best = Standing(), state
+        self._candidate: dict[str, Tensor] = {}
+        self._found: list[dict[str, float]] = []
 
     def _adapt(self) -> None:
         adapter = self.config.adapter
@@ -92,16 +98,23 @@ class AlignTask(OptimisedTask):
 
     @property
     def is_too_far(self) -> bool:
-        """Whether the running divergence is beyond its limit: the run ends (see `Pace`)."""
+        """Whether it has collapsed or is beyond its limit: the run ends (see `Pace`)."""
         limit = self.config.kl_limit
-        return bool(limit) and self.step >= _WAIT and self.divergence > limit
+        is_beyond = bool(limit) and self.step >= _WAIT and self.divergence > limit
+        return self.standing.collapsed or is_beyond
 
     def losses(self, batch: PairBatch) -> tuple[Tensor, dict[str, float]]:
         """Loss of a batch and its figures."""
-        reference = self._fixed[0].to(self.device)
-        return alignment_loss(
-            self.net, reference, self.process, batch, self.objective, self.config.surrogate
+        reference, first = (net.to(self.device) for net in self._fixed)
+        surrogate = self.config.surrogate
+        loss, figures = alignment_loss(
+            self.net, reference, self.process, batch, self.objective, surrogate
         )
+        if self.strength:
+            far = pair_divergence(self.net, first, self.process, batch, surrogate)
+            loss = loss + self.strength * far
+            figures |= {"far": float(far.detach()), "strength": self.strength}
+        return loss, figures
 
     def training_step(self, numbered: NumberedBatch, _: int) -> Tensor:
         """Loss of one batch; its figures stay in ``latest``."""
@@ -109,20 +122,47 @@ class AlignTask(OptimisedTask):
         self.latest = {name: torch.tensor(value) for name, value in figures.items()}
         self.latest["total"] = loss.detach()
         self.divergence = _MEMORY * self.divergence + (1.0 - _MEMORY) * figures["kl"]
+        if self.strength:
+            self.strength = next_strength(self.strength, figures["far"], self.config.pull)
         return loss
 
     def validation_step(self, numbered: NumberedBatch, _: int) -> None:
         """Figures of held-out pairs, noise always the same."""
         loss, figures = self.losses(numbered.batch)
+        self._found.append(figures)
         for name, value in {**figures, "total": float(loss)}.items():
             self.log(
                 f"valid/{name}", value, on_epoch=True, batch_size=1, sync_dist=True, logger=False
             )
 
+    def on_validation_epoch_start(self) -> None:
+        """Keep the weights that are measured, which are the averaged ones."""
+        self._found = []
+        if self.config.collapse.patience:
+            state = merged_state(self.net.state_dict())
+            self._candidate = {name: value.cpu().clone() for name, value in state.items()}
+
+    def on_validation_epoch_end(self) -> None:
+        """See whether this is the best state, or one too many of bad ones.
+
+        A measurement behind the last step comes after the last checkpoint and decides nothing.
+        """
+        if not self.config.collapse.patience or self.trainer.should_stop or not self._found:
+            return
+        accuracy, kl = (
+            sum(figures[name] for figures in self._found) / len(self._found)
+            for name in ("accuracy", "kl")
+        )
+        self.standing = judged(self.standing, self.step, accuracy, kl, self.config.collapse)
+        if self.standing.step == self.step:
+            self.best = self._candidate
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what Lightning does not know."""
         if self.config.reference_ema < 1:
             checkpoint[_REFERENCE] = dict(self._fixed[0].state_dict())
+        if self.config.collapse.patience:
+            checkpoint[_BEST] = dict(self.best)
         checkpoint[CARD] = {
             **self.provenance,
             "stage": "assembler",
@@ -132,6 +172,8 @@ class AlignTask(OptimisedTask):
             "residues": self.residues,
             "minutes": self.minutes,
             "divergence": self.divergence,
+            "strength": self.strength,
+            "standing": plain(self.standing),
             "model": plain(self.model),
             "process": plain(self.laws),
         }
@@ -139,12 +181,22 @@ class AlignTask(OptimisedTask):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take up the counters; refuse other pairs or another objective."""
         card = checkpoint[CARD]
-        for key in ("pairs", "start", "reference", "objective", "adapter", "reference_ema"):
+        for key in _MUST_AGREE:
             if card.get(key) != self.provenance.get(key):
                 raise UserError(
                     f"the run in this folder has another {key}; choose another -o, or --overwrite"
                 )
         if _REFERENCE in checkpoint:
             self._fixed[0].load_state_dict(checkpoint[_REFERENCE])
+        self.best = checkpoint.get(_BEST, self.best)
         self.residues, self.minutes = int(card["residues"]), float(card["minutes"])
         self.divergence = float(card["divergence"])
+        self.strength = float(card.get("strength", self.strength))
+        self.standing = Standing(**card.get("standing", {}))
+
+
+def _still(model: DenoiserConfig, weights: dict[str, Tensor]) -> Denoiser:
+    """Make a network that never learns."""
+    net = Denoiser(model)
+    net.load_state_dict(weights)
+    return net.eval().requires_grad_(False)

@@ -21,7 +21,7 @@ _NOT_LOSSES = {"step", "minutes", "residues", "seconds_per_step", "s_step", "lr"
 
 
 def export_weights(
-    checkpoint: str | Path,
+    checkpoint: str | Path | Checkpoint,
     name: str,
     folder: str | Path,
     *,
@@ -34,7 +34,7 @@ def export_weights(
 
     Parameters
     ----------
-    checkpoint : path-like
+    checkpoint : path-like or Checkpoint
         Of `proteinweaver.training.run.train`, or a plain one.
     name : str
         ``"domain"`` or ``"assembler"`` to be found by name.
@@ -56,7 +56,7 @@ def export_weights(
     UserError
         If the checkpoint cannot be read or the folder not written.
     """
-    found = read_checkpoint(checkpoint)
+    found = checkpoint if isinstance(checkpoint, Checkpoint) else read_checkpoint(checkpoint)
     state = {key: value.half() if half else value.float() for key, value in found.state.items()}
     config = {"denoiser": plain(found.model), "process": plain(found.process)}
     card = found.card

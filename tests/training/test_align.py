@@ -17,6 +17,7 @@ from proteinweaver.io.pdb import pdb_text
 from proteinweaver.io.weights import read_weights
 from proteinweaver.nets.adapters import merged_state
 from proteinweaver.preference.comparisons import PairSettings
+from proteinweaver.preference.control import CollapseConfig, PullConfig
 from proteinweaver.preference.named import PAIR_OBJECTIVES, ObjectiveConfig
 from proteinweaver.preference.pair_file import read_pairs
 from proteinweaver.preference.prefs import PrefsRequest, make_pairs
@@ -168,6 +169,70 @@ def test_a_reference_follows_the_policy(pairs, tiny_weights, tmp_path, monkeypat
         align(replace(broken, reference_ema=0.5))
     with pytest.raises(UserError, match="from 0 to 1"):
         replace(broken, reference_ema=1.5)
+
+
+def test_a_leg_that_collapses_returns_to_its_best_state(
+    pairs, tiny_weights, tmp_path, monkeypatch
+):
+    """Held-out pairs are judged well after step 2, badly after it: step 2's average comes out."""
+
+    class Falling(AlignTask):
+        def losses(self, batch):
+            loss, figures = super().losses(batch)
+            if not self.training:
+                figures["accuracy"] = 0.9 if self.step == 2 else 0.3
+            return loss, figures
+
+    monkeypatch.setattr("proteinweaver.training.align_run.AlignTask", Falling)
+    base = config(pairs, tiny_weights, tmp_path / "short", steps=2)
+    base = replace(base, optimizer=replace(base.optimizer, ema_decay=0.5))
+    align(base)
+    best = read_weights(tmp_path / "short" / "assembler.safetensors")
+    watched = replace(
+        base, out=str(tmp_path / "whole"), collapse=CollapseConfig(patience=2),
+        trainer=replace(base.trainer, max_steps=20),
+    )  # fmt: skip
+    result = align(watched)
+    assert result.finished and result.step == 7  # bad after 4 and 6
+    assert result.metrics["returned_to"] == 2
+    broken = replace(watched, out=str(tmp_path / "broken"))
+    for steps in (3, 5):
+        assert align(replace(broken, trainer=replace(broken.trainer, max_steps=steps))).finished
+    assert align(broken).step == 7
+    assert align(broken).step == 7  # over is over
+    for name in ("whole", "broken"):
+        found = read_weights(tmp_path / name / "assembler.safetensors")
+        assert found.meta["steps"] == 2
+        for key, value in best.state.items():
+            torch.testing.assert_close(found.state[key], value, rtol=0, atol=1e-6)
+    with pytest.raises(UserError, match=r"collapse.patience needs data.valid_share"):
+        replace(watched, data=replace(watched.data, valid_share=0.0))
+
+
+def test_a_pull_holds_the_policy_near_the_first_reference(pairs, tiny_weights, tmp_path):
+    """Without a pull the policy leaves; with one it is nearer, and the strength adapts."""
+    far = {}
+    for name, pull in (
+        ("free", PullConfig(strength=1e-9)),
+        ("held", PullConfig(strength=3.0)),
+        ("led", PullConfig(strength=1e-3, target=1e-4)),
+    ):
+        rows: list[dict[str, float]] = []
+        one = replace(config(pairs, tiny_weights, tmp_path / name, steps=8), pull=pull)
+        one = replace(one, trainer=replace(one.trainer, valid_every=0))
+        align(one, rows.append)
+        steps = [row for row in rows if "far" in row]
+        assert steps[0]["far"] == 0.0  # it begins where the reference is
+        far[name] = steps[-1]["far"]
+        strengths = [row["strength"] for row in steps]
+        if name == "led":  # rises by its bound as long as the divergence is far beyond the target
+            expected = [1e-3 * 0.98, *(1e-3 * 0.98 * 1.02**k for k in range(1, 7))]
+            np.testing.assert_allclose(strengths[1:], expected, rtol=1e-6)
+        else:
+            np.testing.assert_allclose(strengths, pull.strength, rtol=1e-6)
+    assert far["held"] < 0.5 * far["free"]
+    with pytest.raises(UserError, match=r"pull.strength is 0"):
+        replace(one, first="a.safetensors", pull=PullConfig())
 
 
 def test_what_does_not_belong_together_is_refused(pairs, tiny_weights, tmp_path):
