@@ -1,0 +1,121 @@
+"""Sampling by DDIM with a gradient through its last calls of the network.
+
+A deterministic sampler makes the design a function of the noise and of the weights. Its gradient
+by the weights is a sum over calls of the network; here the last K of them count, and all before
+are without gradient and without memory of it. The design is the network's clean estimate at the
+end of the grid, which is one of the K calls: K = 1 is the gradient of that estimate alone.
+
+The `Denoiser` stops gradients of frames before every block, and those of the motions by which it
+superposes sketches and known insides. So through a later call an earlier one is reached only by
+what the sketch lets through; from the final call the features of all blocks learn, but of the
+frame updates that of the last block alone. A network without such stops has the exact gradient of
+the truncated sum.
+
+References
+----------
+Clark et al. 2023, arXiv 2309.17400, section 4 and algorithm 1 (DRaFT-K); Xu et al. 2023, arXiv
+2304.05977, algorithm 1 (ReFL: the estimate at an earlier time in place of the last).
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from proteinweaver.diffusion.process import FrameProcess
+from proteinweaver.nets.condition import Condition
+from proteinweaver.nets.denoiser import LENGTH_UNIT, Denoised, Denoiser, centred
+from samplers import igso3, steppers
+from samplers.integrate import Component, integrate
+from samplers.so3 import haar, polish
+from samplers.spaces import SO3, Euclidean, State
+
+__all__ = ["pure_noise", "sample_with_gradient"]
+
+
+def pure_noise(
+    process: FrameProcess, mask: Tensor, generators: Sequence[torch.Generator]
+) -> tuple[Tensor, Tensor]:
+    """Draw states at t = 1.
+
+    Parameters
+    ----------
+    process : FrameProcess
+    mask : Tensor, dtype=bool, shape=(B, L)
+    generators : sequence of torch.Generator, length B
+        On the CPU; an item is a function of its own and of its length.
+
+    Returns
+    -------
+    trans : Tensor, shape=(B, L, 3)
+        Diffused variable, in units of `LENGTH_UNIT`, zero centre of mass.
+    rot : Tensor, shape=(B, L, 3, 3)
+    """
+    trans, turn = torch.zeros(*mask.shape, 3), torch.zeros(*mask.shape, 4)
+    turn[..., 0] = 1.0
+    for row, generator in enumerate(generators):
+        length = int(mask[row].sum())
+        trans[row, :length] = torch.randn(length, 3, generator=generator)
+        turn[row, :length] = torch.randn(length, 4, generator=generator)
+    trans = centred(trans.to(mask.device), mask) * process.trans_law.sigma(1.0)
+    return trans, haar(turn).to(mask.device)
+
+
+def sample_with_gradient(
+    net: Denoiser,
+    process: FrameProcess,
+    condition: Condition,
+    state: tuple[Tensor, Tensor],
+    grid: Sequence[float],
+    last: int,
+) -> Denoised:
+    """Integrate the reverse process; the last calls of the network carry gradient.
+
+    Without self-conditioning, so that the field is a pure function of (state, t).
+
+    Parameters
+    ----------
+    net : Denoiser
+    process : FrameProcess
+    condition : Condition
+    state : tuple of Tensor
+        Translations (units of `LENGTH_UNIT`) and rotations at ``grid[0]``.
+    grid : sequence of float
+        Decreasing times; one call at each, the last for the design.
+    last : int
+        Calls with gradient, 1 to ``len(grid)``.
+
+    Returns
+    -------
+    Denoised
+
+    Raises
+    ------
+    ValueError
+        If there are not as many calls.
+    """
+    if not 1 <= last <= len(grid):
+        raise ValueError(f"gradient through {last} of {len(grid)} calls; give 1 to {len(grid)}")
+    setting = net.settle(condition)
+    first, calls = len(grid) - last, 0
+
+    def denoise(at: State, t: float) -> Denoised:
+        nonlocal calls
+        trans, rot = at
+        time = torch.full((len(trans),), t, dtype=trans.dtype, device=trans.device)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and calls >= first):
+            out: Denoised = net(rot, LENGTH_UNIT * trans, process.level(time), setting)
+        calls += 1
+        return out
+
+    def field(at: State, t: float) -> State:
+        out = denoise(at, t)
+        sigma = at[0].new_tensor(process.rot_law.sigma(t))
+        return out.trans / LENGTH_UNIT, igso3.score(at[1], out.rot, sigma)
+
+    components = (
+        Component(Euclidean(), process.trans_law, "x0"),
+        Component(SO3(), process.rot_law, "score"),
+    )
+    trans, rot = integrate(field, state, grid, steppers.make("ddim"), components)
+    return denoise((trans, polish(rot)), grid[-1])

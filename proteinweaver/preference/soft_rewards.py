@@ -1,0 +1,61 @@
+"""Rewards with a gradient: smooth functions of CA positions, for `reward_gradient`.
+
+They say less than the rewards of `geometric`, which count, and are no substitute for them: judge
+by those, on fresh samples.
+"""
+
+import torch
+from torch import Tensor
+
+__all__ = ["soft_clash", "soft_interface"]
+
+_CONTACT, _SOFTNESS, _CONTACTS = 8.0, 1.0, 15.0  # A, A, contacts that a junction needs
+_TOUCH = 4.0  # A
+
+
+def _between(ca: Tensor, piece: Tensor) -> tuple[Tensor, Tensor]:
+    """Distances (B, L, L), and which are of two pieces, each pair once."""
+    has = piece >= 0
+    foreign = has[:, :, None] & has[:, None] & (piece[:, :, None] != piece[:, None])
+    square = (ca[:, :, None] - ca[:, None]).square().sum(-1)
+    return (square + 1e-6).sqrt(), foreign.triu(1)
+
+
+def soft_interface(ca: Tensor, piece: Tensor) -> Tensor:
+    """Soft count of contacts between pieces, 1 - exp(-n / 15 per junction).
+
+    Parameters
+    ----------
+    ca : Tensor, shape=(B, L, 3)
+        Angstrom.
+    piece : Tensor, dtype=int64, shape=(B, L)
+        Piece numbers, -1 for linkers and padding.
+
+    Returns
+    -------
+    Tensor, shape=(B,)
+        In [0, 1); n sums 1 / (1 + exp(d - 8 A)) over pairs of residues of two pieces. 0 for a
+        single piece.
+    """
+    distance, pairs = _between(ca, piece)
+    contacts = (torch.sigmoid((_CONTACT - distance) / _SOFTNESS) * pairs).sum((1, 2))
+    junctions = piece.amax(1).clamp_min(1).to(ca.dtype)
+    return 1.0 - torch.exp(-contacts / (_CONTACTS * junctions))
+
+
+def soft_clash(ca: Tensor, piece: Tensor) -> Tensor:
+    """Overlap x of pieces as x / (1 + x), x = sum of max(0, 4 A - d)^2 over pairs.
+
+    Parameters
+    ----------
+    ca : Tensor, shape=(B, L, 3)
+    piece : Tensor, dtype=int64, shape=(B, L)
+
+    Returns
+    -------
+    Tensor, shape=(B,)
+        In [0, 1), 0 without overlap.
+    """
+    distance, pairs = _between(ca, piece)
+    overlap = ((_TOUCH - distance).clamp_min(0.0).square() * pairs).sum((1, 2))
+    return overlap / (1.0 + overlap)

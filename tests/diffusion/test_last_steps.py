@@ -1,0 +1,154 @@
+"""Gradient through the last calls of sampling, against finite differences in float64."""
+
+from dataclasses import fields, replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from proteinweaver.diffusion.last_steps import pure_noise, sample_with_gradient
+from proteinweaver.diffusion.process import FrameProcess, ProcessConfig
+from proteinweaver.nets.condition import Condition, unconditional
+from proteinweaver.nets.denoiser import Denoised, Denoiser, DenoiserConfig, centred
+from samplers import so3
+
+PROCESS = FrameProcess(ProcessConfig())
+GRID = [1.0, 0.8, 0.6, 0.45, 0.3]
+LENGTH = 7
+
+
+class Smooth(nn.Module):
+    """A network without stops; its calls before number ``since`` use weights of their own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.weight = nn.Parameter(
+            0.3 * torch.randn(3, 6, generator=generator, dtype=torch.float64)
+        )
+        self.before: Tensor | None = None
+        self.since, self.calls = 0, 0
+
+    def settle(self, condition: Condition) -> Condition:
+        self.calls = 0
+        return condition
+
+    def forward(self, rot: Tensor, trans: Tensor, level, condition: Condition) -> Denoised:
+        early = self.before is not None and self.calls < self.since
+        weight = self.before if early else self.weight
+        self.calls += 1
+        told = torch.tanh(torch.roll(trans, 1, 1) / 20.0) @ weight
+        clean = centred(0.4 * trans / level.alpha[:, None, None] ** 0.1 + 5 * told[..., :3],
+                        condition.mask)  # fmt: skip
+        turned = rot @ so3.exp(0.3 * told[..., 3:] + 0.1 * torch.tanh(clean / 10.0))
+        return Denoised(turned, clean, told[..., :2], ())
+
+
+def start(condition: Condition) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(3)
+    trans, rot = pure_noise(PROCESS, condition.mask, [generator])
+    # so3 in float64: exact rotations, not those of float32
+    return trans.double(), so3.project(rot.double())
+
+
+def measure(net: nn.Module, condition: Condition, last: int) -> Tensor:
+    """Any smooth function of frames."""
+    out = sample_with_gradient(net, PROCESS, condition, start(condition), GRID, last)
+    return (out.trans / 10.0).square().sum() + (out.rot[..., 0] * out.trans).sum() / 10.0
+
+
+@pytest.mark.parametrize("last", [1, 2, len(GRID)])
+def test_the_gradient_is_that_of_the_last_calls(last):
+    net, condition = Smooth(), unconditional(LENGTH)
+    measure(net, condition, last).backward()
+    found = net.weight.grad.clone()
+    net.before = net.weight.detach().clone()
+    net.since = len(GRID) - last
+    differences, step = torch.zeros_like(found), 1e-5
+    with torch.no_grad():
+        for place in torch.cartesian_prod(torch.arange(3), torch.arange(6)):
+            row, column = map(int, place)
+            ends = []
+            for sign in (1, -1):
+                net.weight[row, column] += sign * step
+                ends.append(float(measure(net, condition, last)))
+                net.weight[row, column] -= sign * step
+            differences[row, column] = (ends[0] - ends[1]) / (2 * step)
+    assert net.calls == len(GRID)
+    torch.testing.assert_close(found, differences, rtol=1e-6, atol=1e-7)
+    if last == 2:  # and K = 2 is another gradient than K = 1
+        other = Smooth()
+        measure(other, condition, 1).backward()
+        assert float((other.weight.grad - found).abs().max()) > 1e-3 * float(found.abs().max())
+
+
+def double(condition: Condition) -> Condition:
+    floating = {
+        f.name: getattr(condition, f.name).double()
+        for f in fields(condition)
+        if getattr(condition, f.name).is_floating_point()
+    }
+    return replace(condition, **floating)
+
+
+def test_the_denoiser_learns_by_its_last_call():
+    """K = 1: what the last block says of a residue's own step acts behind all stops.
+
+    Its sketch does not: the motion that lays it on the noisy frames carries no gradient.
+    """
+    torch.manual_seed(2)
+    net = Denoiser(DenoiserConfig(width=8, edge_width=4, heads=2, blocks=2)).double()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(0.05 * torch.randn(parameter.shape))
+    condition = double(unconditional(LENGTH))
+    weight = net.blocks[1].update.weight  # rows 0 to 5: step and turn
+    measure(net, condition, 1).backward()
+    assert all(torch.isfinite(p.grad).all() for p in net.parameters() if p.grad is not None)
+    assert net.blocks[0].update.weight.grad is None  # the stop between blocks
+    assert float(net.blocks[0].out.weight.grad.abs().max()) > 0  # features pass it
+    base = weight.detach().clone()
+
+    class LastOnly(nn.Module):
+        """The net with other weights in its last call."""
+
+        def __init__(self, change: Tensor) -> None:
+            super().__init__()
+            self.calls, self.change = 0, change
+
+        def settle(self, condition):
+            return net.settle(condition)
+
+        def forward(self, *args):
+            self.calls += 1
+            if self.calls == len(GRID):
+                weight.data = base + self.change
+            out = net(*args)
+            weight.data = base
+            return out
+
+    with torch.no_grad():
+        for row, column in ((0, 0), (2, 5), (5, 2)):
+            change = torch.zeros_like(base)
+            change[row, column] = 1e-5
+            up, down = (float(measure(LastOnly(sign * change), condition, 1)) for sign in (1, -1))
+            assert float(weight.grad[row, column]) == pytest.approx(
+                (up - down) / 2e-5, rel=1e-5, abs=1e-8
+            )
+
+
+def test_only_calls_that_exist():
+    for last in (0, len(GRID) + 1):
+        with pytest.raises(ValueError, match="give 1 to 5"):
+            measure(Smooth(), unconditional(LENGTH), last)
+
+
+def test_noise_of_an_item_is_its_own():
+    mask = torch.ones(2, 9, dtype=torch.bool)
+    mask[1, 5:] = False
+    both = pure_noise(PROCESS, mask, [torch.Generator().manual_seed(k) for k in (1, 2)])
+    alone = pure_noise(PROCESS, mask[1:, :5], [torch.Generator().manual_seed(2)])
+    for one, other in zip(both, alone, strict=True):
+        torch.testing.assert_close(one[1, :5], other[0])
+    assert float(both[0][1, 5:].abs().max()) == 0
+    assert float(both[0].mean(1).abs().max()) < 1e-3
