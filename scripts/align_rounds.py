@@ -1,99 +1,130 @@
-"""Rounds of self-play: sample, compare, align, again with the new weights.
+"""Rounds of self-play: sample, judge, compare, align, again with the new weights.
 
     python scripts/align_rounds.py SETS.jsonl -o OUT --rounds 3 --samples 8 --steps 300
+    python scripts/align_rounds.py SETS.jsonl -o OUT ... --budget 90     stop after 90 minutes
 
-Each line of SETS.jsonl is one set of domains, with exact linkers and a fixed order, such as
+SETS.jsonl: scripts/build_domain_sets.py, or by hand one set of domains a line, with exact linkers
+and a fixed order, such as {"name": "ab", "domain": ["a.pdb", "b.pdb:A10-90"], "linker": ["15"]}.
 
-    {"name": "ab", "domain": ["a.pdb", "b.pdb:A10-90"], "linker": ["15"]}
+Round r writes OUT/r/samples (a run folder), OUT/r/pairs.jsonl and OUT/r/assembler.safetensors. Its
+samples come from the weights of round r - 1, which are also its reference, and judge them: a line
+of OUT/rounds.jsonl holds their mean training and held-out reward, failures, diversity, drift and
+contacts. After the last round its weights are sampled and judged too. Where failures or
+diversity fall beyond the limits the rounds end and the last good weights stand. OUT/assembler.*
+are always the last weights that were judged good.
 
-Round r writes OUT/r/samples/NAME (run folders), OUT/r/pairs.jsonl and OUT/r/assembler.safetensors.
-Its samples come from the weights of round r - 1, which are also its reference. What is finished is
-skipped, so the same command goes on after an interruption. Figures: OUT/r/metrics.jsonl and the
-first line of OUT/r/pairs.jsonl.
+What is finished is skipped, so the same command goes on after an interruption, and after --budget
+minutes of wall time. Everything about a leg can be set: --align optimizer.lr=1e-5 objective.eta=2.
 """
 
 import argparse
 import json
 import shutil
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
+from proteinweaver.cli.config import compose
 from proteinweaver.errors import UserError
-from proteinweaver.generation.commands import assemble
-from proteinweaver.generation.config import AssembleConfig
-from proteinweaver.generation.settings import SamplerConfig
+from proteinweaver.generation.set_runs import sample_sets, weights_folder_of
+from proteinweaver.generation.settings import assembler_sampler
 from proteinweaver.io.installation import weights_folder
+from proteinweaver.preference.domain_sets import DomainSet, read_sets
 from proteinweaver.preference.prefs import DEFAULT_REWARDS, PrefsRequest, make_pairs
-from proteinweaver.preference.surrogate import SurrogateConfig
-from proteinweaver.training.align_config import AlignConfig, AlignDataConfig
+from proteinweaver.preference.rewards import reward_of
+from proteinweaver.preference.trials import read_trials
+from proteinweaver.preference.watch import Limits, collapse, round_figures
+from proteinweaver.training.align_config import AlignConfig
 from proteinweaver.training.align_run import align
 
-
-def read_sets(path: Path) -> list[dict]:
-    """Read sets of domains; every one must fix its plan."""
-    try:
-        sets = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
-        names = [one["name"] for one in sets]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: not a list of sets, one JSON object a line ({error})") from None
-    if len(set(names)) < len(names) or not names:
-        raise UserError(f"{path}: needs sets with different names")
-    for one in sets:
-        if any("-" in str(linker) for linker in one["linker"]):
-            raise UserError(f"{path}: {one['name']}: linkers must be exact, such as 15")
-    return sets
+#: Decides nothing and watches: a branch of the critic of its own.
+HELD_OUT = ("soundness:branches=2,caution=0",)
+OUT_OF_TIME = "the budget is used; the same command goes on"
 
 
-def one_round(place: Path, number: int, sets: list[dict], start: Path, args) -> Path:
-    """Sample, compare and align; the weights that come of it."""
+def sampled(place: Path, number: int, sets: list[DomainSet], start: Path, args) -> Path:
+    """Sample every set with the weights of the last round; the run folder."""
+    folder = weights_folder_of(start, place / "start")
+    sampler = replace(assembler_sampler(), num_steps=args.num_steps)
+    finished = sample_sets(
+        sets, place / "samples", folder, n=args.samples, seed=args.seed + number,
+        sampler=sampler, device=args.device, deadline=args.deadline,
+    )  # fmt: skip
+    if not finished:
+        raise UserError(OUT_OF_TIME)
+    return place / "samples"
+
+
+def judged(log: Path, number: int, run: Path, args) -> dict[int, dict[str, float]]:
+    """Figures of all rounds so far; those of this one are written where they are new."""
+    rows = {}
+    for line in log.read_text().splitlines() if log.is_file() else []:
+        row = json.loads(line)
+        rows[int(row["round"])] = row
+    if number not in rows:
+        trials = list(read_trials(run, reward_of(args.reward), reward_of(args.held_out)))
+        weights = trials[0].weights
+        figures = round_figures(trials, args.samples)
+        rows[number] = {"round": number, "weights": weights[:12], **figures}
+        with log.open("a") as file:
+            file.write(json.dumps(rows[number]) + "\n")
+    words = [f"{key} {value:g}" for key, value in rows[number].items() if key != "weights"]
+    print(", ".join(words), flush=True)
+    return rows
+
+
+def aligned(place: Path, number: int, run: Path, args) -> Path:
+    """Compare the samples and align; the weights that come of it."""
     done = place / "assembler.safetensors"
     if done.is_file():
         return done
-    folder = place / "start"  # sampling takes a folder of weights by stage
-    folder.mkdir(parents=True, exist_ok=True)
-    for ending in (".safetensors", ".json"):
-        shutil.copyfile(start.with_suffix(ending), folder / f"assembler{ending}")
-    runs = []
-    for one in sets:
-        config = AssembleConfig(
-            domain=tuple(one["domain"]),
-            linker=tuple(map(str, one["linker"])),
-            name=one["name"],
-            n=args.samples,
-            seed=args.seed + number,
-            out=str(place / "samples" / one["name"]),
-            weights=str(folder),
-            device=args.device,
-            assembler_sampler=SamplerConfig(num_steps=args.num_steps, repulsion=0.3),
-        )
-        assemble(config)
-        runs.append(config.out)
     pairs = place / "pairs.jsonl"
     if not pairs.exists():
-        rewards = tuple(args.reward or DEFAULT_REWARDS)
-        held = tuple(args.held_out or ())
-        made = make_pairs(PrefsRequest(tuple(runs), str(pairs), rewards, held_out=held))
+        request = PrefsRequest(
+            (str(run),), str(pairs), tuple(args.reward), held_out=tuple(args.held_out)
+        )
+        made = make_pairs(request)
         print(f"round {number}: {made.pairs} pairs of {made.designs} designs", flush=True)
-    base = AlignConfig()
+    minutes = (args.deadline - time.monotonic()) / 60
+    if minutes <= 0:
+        raise UserError(OUT_OF_TIME)
+    base = compose("align", AlignConfig, [f"objective.name={args.objective}", *args.align])
+    session = 0.0 if minutes == float("inf") else minutes
+    trainer = replace(
+        base.trainer, device=args.device, max_minutes=0.0, max_steps=args.steps,
+        session_minutes=session,
+    )  # fmt: skip
     config = replace(
-        base,
-        out=str(place),
-        init=str(folder / "assembler.safetensors"),
-        seed=args.seed + number,
-        kl_limit=args.kl_limit,
-        objective=replace(base.objective, name=args.objective),
-        surrogate=SurrogateConfig(draws=args.draws),
-        data=AlignDataConfig(pairs=str(pairs), control=args.control),
-        trainer=replace(base.trainer, device=args.device, max_minutes=0.0, max_steps=args.steps),
-    )
+        base, out=str(place), init=str(place / "start" / "assembler.safetensors"),
+        seed=args.seed + number, kl_limit=args.kl_limit, trainer=trainer,
+        surrogate=replace(base.surrogate, draws=args.draws),
+        data=replace(base.data, pairs=str(pairs), control=args.control),
+    )  # fmt: skip
     result = align(config)
-    print(
-        f"round {number}: step {result.step}", {k: round(v, 4) for k, v in result.metrics.items()}
-    )
+    figures = {k: round(v, 4) for k, v in result.metrics.items()}
+    print(f"round {number}: step {result.step}", figures, flush=True)
     if not result.finished:
         raise UserError("stopped early; the same command goes on")
     return done
+
+
+def rounds(sets: list[DomainSet], args) -> Path:
+    """All rounds; the last weights that were judged good."""
+    log, good = args.out / "rounds.jsonl", args.out / "assembler.safetensors"
+    weights, limits = args.start, Limits(args.max_failures, args.max_diversity)
+    for number in range(1, args.rounds + 2):
+        place = args.out / str(number)
+        run = sampled(place, number, sets, weights, args)
+        rows = judged(log, number, run, args)
+        if why := collapse(rows[1], rows[number], limits):
+            print(f"round {number}: {why}; back to the weights of round {number - 2}", flush=True)
+            break
+        for ending in (".json", ".safetensors"):
+            shutil.copyfile(weights.with_suffix(ending), good.with_suffix(ending))
+        if number <= args.rounds:
+            weights = aligned(place, number, run, args)
+    return good
 
 
 def main(words: list[str] | None = None) -> None:
@@ -101,23 +132,27 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("sets", type=Path)
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--samples", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--num-steps", type=int, default=40)
+    parser.add_argument("--samples", type=int, default=8, help="of every set and round")
+    parser.add_argument("--steps", type=int, default=300, help="of a leg")
+    parser.add_argument("--num-steps", type=int, default=assembler_sampler().num_steps)
     parser.add_argument("--draws", type=int, default=4)
     parser.add_argument("--objective", default="sppo")
-    parser.add_argument("--reward", action="append")
-    parser.add_argument("--held-out", action="append")
+    parser.add_argument("--reward", action="append", help=f"default {' '.join(DEFAULT_REWARDS)}")
+    parser.add_argument("--held-out", action="append", help=f"default {' '.join(HELD_OUT)}")
     parser.add_argument("--kl-limit", type=float, default=0.0)
     parser.add_argument("--control", action="store_true", help="random labels")
+    parser.add_argument("--max-failures", type=float, default=Limits.failures, help="rise")
+    parser.add_argument("--max-diversity", type=float, default=Limits.diversity, help="fall")
+    parser.add_argument("--budget", type=float, default=float("inf"), help="minutes of wall time")
     parser.add_argument("--start", type=Path, default=weights_folder() / "assembler.safetensors")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--align", nargs="+", default=[], metavar="KEY=VALUE")
     args = parser.parse_args(words)
-    weights, sets = args.start, read_sets(args.sets)
-    for number in range(1, args.rounds + 1):
-        weights = one_round(args.out / str(number), number, sets, weights, args)
-    print(weights)
+    args.deadline = time.monotonic() + 60 * args.budget
+    args.reward = args.reward or list(DEFAULT_REWARDS)
+    args.held_out = args.held_out or list(HELD_OUT)
+    print(rounds(read_sets(args.sets), args))
 
 
 if __name__ == "__main__":

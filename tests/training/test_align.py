@@ -1,5 +1,6 @@
 """Alignment from a pair file: resumes, refuses what does not belong together, ends in weights."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from proteinweaver.preference.control import CollapseConfig, PullConfig
 from proteinweaver.preference.named import PAIR_OBJECTIVES, ObjectiveConfig
 from proteinweaver.preference.pair_file import read_pairs
 from proteinweaver.preference.prefs import PrefsRequest, make_pairs
+from proteinweaver.preference.reward_gradient import RewardGradientConfig
 from proteinweaver.preference.surrogate import SurrogateConfig
 from proteinweaver.structure.backbone import Backbone
 from proteinweaver.structure.ideal import ideal_element
@@ -235,6 +237,29 @@ def test_a_pull_holds_the_policy_near_the_first_reference(pairs, tiny_weights, t
         replace(one, first="a.safetensors", pull=PullConfig())
 
 
+def test_a_soft_reward_is_climbed(pairs, tiny_weights, tmp_path):
+    """The reward of held-out plans, always from the same noise, rises; a broken run agrees."""
+    rows: list[dict[str, float]] = []
+    one = config(pairs, tiny_weights, tmp_path / "whole", steps=8)
+    one = replace(one, reward_gradient=RewardGradientConfig(last=2, num_steps=3, end=0.5))
+    one = replace(one, optimizer=replace(one.optimizer, lr=1e-2))
+    assert align(one, rows.append).finished
+    measured = [-row["valid/total"] for row in rows if "valid/total" in row]
+    assert measured[-1] > measured[0] + 0.01
+    assert {"valid/contacts", "valid/overlap", "valid/kl", "valid/accuracy"} <= set(rows[-1])
+    assert "won" not in rows[1] and {"contacts", "overlap"} <= set(rows[1])
+    broken = replace(one, out=str(tmp_path / "broken"))
+    align(replace(broken, trainer=replace(broken.trainer, max_steps=3)))
+    align(broken)
+    whole, other = (
+        read_weights(tmp_path / k / "assembler.safetensors") for k in ("whole", "broken")
+    )
+    assert whole.meta["recipe"] == "align-reward-gradient"
+    assert all(torch.allclose(whole.state[k], other.state[k], atol=1e-5) for k in whole.state)
+    with pytest.raises(UserError, match="another reward_gradient"):
+        align(replace(one, reward_gradient=RewardGradientConfig()))
+
+
 def test_what_does_not_belong_together_is_refused(pairs, tiny_weights, tmp_path):
     good = config(pairs, tiny_weights, tmp_path / "run", steps=1)
     align(good)
@@ -300,7 +325,8 @@ def test_every_experiment_composes():
     assert len(found) >= 6
     for file in found:
         made = compose("align", AlignConfig, [f"experiment={file.stem}", "objective.beta=2"])
-        assert f"align_{made.objective.name}" == file.stem
+        own = "reward-gradient" if made.reward_gradient.last else made.objective.name
+        assert f"align_{own}" == file.stem
         assert made.objective.name in PAIR_OBJECTIVES
         assert made.objective.beta == 2
     assert compose("align", AlignConfig) == AlignConfig()
@@ -334,7 +360,8 @@ def test_rounds_go_on_where_they_were_killed(rounds, pairs, tiny_weights, tmp_pa
         )
     )
     words = [str(sets), "--rounds", "2", "--samples", "3", "--steps", "2", "--num-steps", "2",
-             "--draws", "2", "--device", "cpu", "--reward", f"python:call={place / 'mine.py'}:f",
+             "--draws", "2", "--device", "cpu", "--max-diversity", "1",
+             "--reward", f"python:call={place / 'mine.py'}:f",
              "--start", str(tiny_weights / "assembler.safetensors")]  # fmt: skip
     monkeypatch.setattr(
         rounds, "PrefsRequest",
@@ -357,6 +384,22 @@ def test_rounds_go_on_where_they_were_killed(rounds, pairs, tiny_weights, tmp_pa
     first = read_weights(tmp_path / "whole/1/assembler.safetensors")
     header = (tmp_path / "whole/2/pairs.jsonl").read_text().splitlines()[0]
     assert first.sha256 in header  # round 2 compares samples of round 1
+    rows = [json.loads(line) for line in (tmp_path / "whole/rounds.jsonl").open()]
+    assert [row["round"] for row in rows] == [1, 2, 3]  # the last one judges round 2's weights
+    assert all(row["sets"] == 2 and 0 <= row["held_out"] <= 1 for row in rows)
+    assert rows[2]["weights"] == two.sha256[:12]
+    assert read_weights(tmp_path / "whole/assembler").sha256 == one.sha256
+    assert (tmp_path / "broken/rounds.jsonl").read_text() == (
+        tmp_path / "whole/rounds.jsonl"
+    ).read_text()
+    # collapse: back to the last good weights, the start
+    monkeypatch.setattr(rounds, "collapse", lambda first, now, _: "bad" * (now != first))
+    rounds.main([*words, "-o", str(tmp_path / "whole")])
+    start = read_weights(tiny_weights / "assembler.safetensors").sha256
+    assert read_weights(tmp_path / "whole/assembler").sha256 == start
+    # no time: nothing is lost
+    with pytest.raises(UserError, match="budget is used"):
+        rounds.main([*words, "-o", str(tmp_path / "d"), "--budget", "0"])
     with pytest.raises(UserError, match="must be exact"):
         sets.write_text('{"name": "a", "domain": ["x", "y"], "linker": ["5-9"]}\n')
         rounds.main([str(sets), "-o", str(tmp_path / "c")])
