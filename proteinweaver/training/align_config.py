@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from proteinweaver.errors import UserError
 from proteinweaver.preference.control import CollapseConfig, PullConfig
 from proteinweaver.preference.named import ObjectiveConfig
+from proteinweaver.preference.reward_gradient import RewardGradientConfig
 from proteinweaver.preference.surrogate import SurrogateConfig
 from proteinweaver.training.config import LoggerConfig, OptimizerConfig, TrainerConfig
 
@@ -103,6 +104,9 @@ class AlignConfig:
         Key of batches and noise.
     kl_limit : float
         Stop when the running mean of the divergence (the figure ``kl``) exceeds it; 0 for none.
+    reward_gradient : RewardGradientConfig
+        Where it is on (``last``), samples of what the pairs were asked for climb a soft reward,
+        and the objective of pairs only tells figures of held-out ones.
     pull : PullConfig
     collapse : CollapseConfig
         Needs held-out pairs; a leg that has collapsed ends in its best state.
@@ -125,6 +129,7 @@ class AlignConfig:
     overwrite: bool = False
     seed: int = 0
     kl_limit: float = 0.0
+    reward_gradient: RewardGradientConfig = field(default_factory=RewardGradientConfig)
     pull: PullConfig = field(default_factory=PullConfig)
     collapse: CollapseConfig = field(default_factory=CollapseConfig)
     adapter: AdapterConfig = field(default_factory=AdapterConfig)
@@ -147,6 +152,8 @@ class AlignConfig:
             raise UserError(f"reference_ema is {self.reference_ema}; give a number from 0 to 1")
         if self.kl_limit < 0:
             raise UserError(f"kl_limit is {self.kl_limit}; give 0 for none, or more")
+        if self.kl_limit and self.reward_gradient.last:
+            raise UserError("kl_limit has no meaning with reward_gradient; use pull or collapse")
         if self.first and not self.pull.strength:
             raise UserError("first is named, but pull.strength is 0; give a strength")
         if self.collapse.patience and not (self.data.valid_share and self.trainer.valid_every):

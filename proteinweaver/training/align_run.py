@@ -155,6 +155,7 @@ def align(
         "first": [w.sha256 for w in anchors] if config.first else None,
         "objective": plain(config.objective),
         "reference_ema": config.reference_ema if config.reference_ema < 1 else None,
+        "reward_gradient": plain(config.reward_gradient) if config.reward_gradient.last else None,
         "adapter": plain(config.adapter) if config.adapter.rank else None,
     }
     task = AlignTask(config, model, process, dict(start.state), reference, first, provenance)

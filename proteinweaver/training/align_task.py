@@ -15,6 +15,7 @@ from proteinweaver.nets.denoiser import Denoiser, DenoiserConfig
 from proteinweaver.preference.control import Standing, judged, next_strength
 from proteinweaver.preference.mixing import average
 from proteinweaver.preference.named import pair_objective
+from proteinweaver.preference.reward_gradient import reward_of_samples
 from proteinweaver.preference.step import PairBatch, alignment_loss, pair_divergence
 from proteinweaver.training.align_config import AlignConfig
 from proteinweaver.training.checkpoints import CARD
@@ -25,7 +26,10 @@ __all__ = ["AlignTask"]
 _MEMORY, _WAIT = 0.95, 20  # of the running divergence, and steps before it may stop a run
 _REFERENCE, _BEST = "reference", "best"  # of a checkpoint: a reference that moves, the best state
 #: What the runs before and after an interruption must have in common.
-_MUST_AGREE = ("pairs", "start", "reference", "first", "objective", "adapter", "reference_ema")
+_MUST_AGREE = (
+    *("pairs", "start", "reference", "first", "objective", "adapter", "reference_ema"),
+    "reward_gradient",
+)
 
 
 class AlignTask(OptimisedTask):
@@ -80,6 +84,11 @@ class AlignTask(OptimisedTask):
         except ValueError as error:
             raise UserError(f"adapter.layers: {error}") from None
 
+    @property
+    def _recipe(self) -> str:
+        climbs = self.config.reward_gradient.last > 0
+        return "reward-gradient" if climbs else self.config.objective.name
+
     def trained_parameters(self) -> Iterable[torch.nn.Parameter]:
         """All of the network, or its adapters alone."""
         return [p for p in self.net.parameters() if p.requires_grad]
@@ -106,10 +115,17 @@ class AlignTask(OptimisedTask):
     def losses(self, batch: PairBatch) -> tuple[Tensor, dict[str, float]]:
         """Loss of a batch and its figures."""
         reference, first = (net.to(self.device) for net in self._fixed)
-        surrogate = self.config.surrogate
-        loss, figures = alignment_loss(
-            self.net, reference, self.process, batch, self.objective, surrogate
-        )
+        surrogate, climbs = self.config.surrogate, self.config.reward_gradient.last > 0
+        figures: dict[str, float] = {}
+        if not climbs or not self.training:
+            loss, figures = alignment_loss(
+                self.net, reference, self.process, batch, self.objective, surrogate
+            )
+        if climbs:
+            reward, seen = reward_of_samples(
+                self.net, self.process, batch.condition, batch.keys, self.config.reward_gradient
+            )
+            loss, figures = -reward.mean(), figures | seen
         if self.strength:
             far = pair_divergence(self.net, first, self.process, batch, surrogate)
             loss = loss + self.strength * far
@@ -121,7 +137,7 @@ class AlignTask(OptimisedTask):
         loss, figures = self.losses(numbered.batch)
         self.latest = {name: torch.tensor(value) for name, value in figures.items()}
         self.latest["total"] = loss.detach()
-        self.divergence = _MEMORY * self.divergence + (1.0 - _MEMORY) * figures["kl"]
+        self.divergence = _MEMORY * self.divergence + (1.0 - _MEMORY) * figures.get("kl", 0.0)
         if self.strength:
             self.strength = next_strength(self.strength, figures["far"], self.config.pull)
         return loss
@@ -166,7 +182,7 @@ class AlignTask(OptimisedTask):
         checkpoint[CARD] = {
             **self.provenance,
             "stage": "assembler",
-            "recipe": f"align-{self.config.objective.name}",
+            "recipe": f"align-{self._recipe}",
             "seed": self.config.seed,
             "step": self.step,
             "residues": self.residues,
