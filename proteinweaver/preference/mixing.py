@@ -8,7 +8,7 @@ References
 ----------
 Wortsman et al. 2022, arXiv 2203.05482 (soups); Ilharco et al. 2022, arXiv 2212.04089 (lines);
 Chegini et al. 2024, arXiv 2411.01798 (SALSA: a soup as reference); Rame et al. 2024, arXiv
-2406.16768, equation 1 (WARP: a moving average of the policy as reference).
+2406.16768, first stage (WARP: a moving average of the policy as reference).
 """
 
 from collections.abc import Mapping, Sequence
