@@ -6,10 +6,12 @@ are without gradient and without memory of it. The design is the network's clean
 end of the grid, which is one of the K calls: K = 1 is the gradient of that estimate alone.
 
 The `Denoiser` stops gradients of frames before every block, and those of the motions by which it
-superposes sketches and known insides. So through a later call an earlier one is reached only by
-what the sketch lets through; from the final call the features of all blocks learn, but of the
-frame updates that of the last block alone. A network without such stops has the exact gradient of
-the truncated sum.
+superposes sketches and known insides. So from one call the features of all blocks learn, but of
+the frame updates that of the last block alone; and through a later call no earlier one is reached
+(with the shipped assembler K = 4 has the gradient of K = 1). With ``skip`` the gradient of what
+the first stop cuts is put back: the network begins with ``alpha x / (alpha^2 + sigma^2)``, the
+posterior mean of a unit Gaussian, and adds to it; what it adds depends on the state without
+gradient. A network without such stops needs no `skip` and has the exact gradient.
 
 References
 ----------
@@ -18,6 +20,7 @@ Clark et al. 2023, arXiv 2309.17400, section 4 and algorithm 1 (DRaFT-K); Xu et 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -68,6 +71,7 @@ def sample_with_gradient(
     state: tuple[Tensor, Tensor],
     grid: Sequence[float],
     last: int,
+    skip: bool = False,
 ) -> Denoised:
     """Integrate the reverse process; the last calls of the network carry gradient.
 
@@ -84,6 +88,8 @@ def sample_with_gradient(
         Decreasing times; one call at each, the last for the design.
     last : int
         Calls with gradient, 1 to ``len(grid)``.
+    skip : bool
+        Put the gradient of the network's first term back; no value changes.
 
     Returns
     -------
@@ -104,9 +110,14 @@ def sample_with_gradient(
         trans, rot = at
         time = torch.full((len(trans),), t, dtype=trans.dtype, device=trans.device)
         with torch.set_grad_enabled(torch.is_grad_enabled() and calls >= first):
-            out: Denoised = net(rot, LENGTH_UNIT * trans, process.level(time), setting)
+            level = process.level(time)
+            out: Denoised = net(rot, LENGTH_UNIT * trans, level, setting)
         calls += 1
-        return out
+        if not skip or not trans.requires_grad:
+            return out
+        share = (level.alpha / (level.alpha**2 + level.sigma**2))[:, None, None]
+        passed = LENGTH_UNIT * share * (trans - trans.detach())
+        return replace(out, trans=out.trans + passed)
 
     def field(at: State, t: float) -> State:
         out = denoise(at, t)

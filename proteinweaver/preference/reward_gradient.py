@@ -88,7 +88,7 @@ def reward_of_samples(
     state = pure_noise(process, condition.mask, [_generator(key) for key in keys])
     end = max(config.end, process.config.t_min)
     grid = [1.0 + (end - 1.0) * k / config.num_steps for k in range(config.num_steps + 1)]
-    out = sample_with_gradient(policy, process, condition, state, grid, config.last)
+    out = sample_with_gradient(policy, process, condition, state, grid, config.last, skip=True)
     contacts = soft_interface(out.trans, condition.piece)
     overlap = soft_clash(out.trans, condition.piece)
     figures = {"contacts": contacts, "overlap": overlap}

@@ -82,6 +82,47 @@ def test_the_gradient_is_that_of_the_last_calls(last):
         assert float((other.weight.grad - found).abs().max()) > 1e-3 * float(found.abs().max())
 
 
+class Stopped(nn.Module):
+    """A first term of the state, as the denoiser has it, cut or not, and a term of its own."""
+
+    def __init__(self, cut: bool) -> None:
+        super().__init__()
+        self.cut, self.calls = cut, 0
+        generator = torch.Generator().manual_seed(1)
+        self.steps = nn.Parameter(
+            torch.randn(len(GRID), LENGTH, 3, generator=generator, dtype=torch.float64)
+        )
+
+    def settle(self, condition: Condition) -> Condition:
+        self.calls = 0
+        return condition
+
+    def forward(self, rot: Tensor, trans: Tensor, level, condition: Condition) -> Denoised:
+        share = (level.alpha / (level.alpha**2 + level.sigma**2))[:, None, None]
+        first = trans.detach() if self.cut else trans
+        clean = share * first + centred(self.steps[None, self.calls], condition.mask)
+        self.calls += 1
+        return Denoised(rot, clean, rot[..., 0, :2], ())
+
+
+def test_a_skip_puts_back_what_the_first_stop_cuts():
+    """Values stay; gradients of every call are those of the same network without the stop."""
+    grads, values = [], []
+    for cut, skip in ((False, False), (True, True), (True, False)):
+        net = Stopped(cut)
+        condition = unconditional(LENGTH)
+        noise = start(condition)
+        out = sample_with_gradient(net, PROCESS, condition, noise, GRID, 3, skip)
+        value = (out.trans / 10.0).square().sum()
+        value.backward()
+        grads.append(net.steps.grad)
+        values.append(float(value.detach()))
+    assert values[0] == values[1] == values[2]
+    torch.testing.assert_close(grads[1], grads[0], rtol=1e-12, atol=1e-14)
+    assert [bool(g.any()) for g in grads[0]] == [False, False, True, True, True]
+    assert [bool(g.any()) for g in grads[2]] == [False, False, False, False, True]
+
+
 def double(condition: Condition) -> Condition:
     floating = {
         f.name: getattr(condition, f.name).double()
