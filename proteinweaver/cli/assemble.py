@@ -79,6 +79,7 @@ def assemble(
     batch_size: options.BatchSize = None,
     device: options.Device = None,
     weights: options.Weights = None,
+    model: options.AssemblerModel = None,
     format: options.Format = None,
     traj: options.Traj = False,
     gly: options.Gly = False,

@@ -33,6 +33,7 @@ def design(
     batch_size: options.BatchSize = None,
     device: options.Device = None,
     weights: options.Weights = None,
+    model: options.AssemblerModel = None,
     format: options.Format = None,
     traj: options.Traj = False,
     gly: options.Gly = False,

@@ -48,6 +48,7 @@ def diversify(
     batch_size: options.BatchSize = None,
     device: options.Device = None,
     weights: options.Weights = None,
+    model: options.AssemblerModel = None,
     format: options.Format = None,
     traj: options.Traj = False,
     gly: options.Gly = False,

@@ -26,7 +26,7 @@ def info(
         details = ", ".join(f"{k} {v}" for k, v in device.items() if k not in {"name", "kind"})
         typer.echo(f"device {device['name']:13} {device['kind']} ({details})")
     for name, entry in found["weights"].items():
-        typer.echo(f"weights {name:12} {entry['size_mib']} MiB, {entry.get('sha256', '-')}")
+        typer.echo(f"weights {name:17} {entry['size_mib']} MiB, {entry.get('sha256', '-')}")
         if entry["status"] != "ok":
             typer.echo(f"        {entry['status']}")
     if not found["weights"]:

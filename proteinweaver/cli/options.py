@@ -39,6 +39,15 @@ Weights = Annotated[
     str | None,
     typer.Option("--weights", metavar="DIR", help="Folder of weights.", show_default="shipped"),
 ]
+AssemblerModel = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="assembler|assembler-aligned",
+        help="Weights of the assembler.",
+        show_default="assembler",
+    ),
+]
 NumSteps = Annotated[
     int | None,
     typer.Option("--num-steps", help="Steps.", show_default=str(SamplerConfig.num_steps)),
@@ -102,7 +111,7 @@ Chunk = Annotated[
 ]
 
 _SAMPLER_FIELDS = ("num_steps", "sampler", "grid", "churn", "noise_scale", "step_scale")
-_RUN_FIELDS = ("out", "n", "name", "seed", "device", "weights", "format", "shard")
+_RUN_FIELDS = ("out", "n", "name", "seed", "device", "weights", "model", "format", "shard")
 _SWITCHES = ("traj", "gly", "overwrite")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from proteinweaver.errors import UserError
 from proteinweaver.generation.settings import (
     LAYOUT_T,
+    AssemblerName,
     RunConfig,
     SamplerConfig,
     assembler_sampler,
@@ -109,6 +110,8 @@ class AssembleConfig(RequestConfig):
         How far the inside of the domains may change.
     contacts, apart, keep_pose, context, pass_budget
         Wishes; see `proteinweaver.io.spec.JobSpec`.
+    model : {"assembler", "assembler-aligned"}
+        Weights of the assembler.
     loop_tilt : float
         Makes loops of drawn blueprints of generated domains shorter; 0 is native.
     layout_t : float
@@ -133,6 +136,7 @@ class AssembleConfig(RequestConfig):
     keep_pose: tuple[str | int, ...] = ()
     context: str = ""
     pass_budget: PassBudget | str | None = None
+    model: AssemblerName = "assembler"
     loop_tilt: float = 0.1
     layout_t: float = LAYOUT_T
     layout_sampler: SamplerConfig = field(default_factory=layout_sampler)
@@ -201,6 +205,8 @@ class DesignConfig(RequestConfig):
         ``"fixed"``, ``"any"`` or positions such as ``"2,1"``.
     fold : {"", "alpha", "beta", "mixed"}
         Class of the domains' blueprints; empty: as natives have it.
+    model : {"assembler", "assembler-aligned"}
+        Weights of the assembler.
     loop_tilt : float
         Makes loops of drawn blueprints shorter; 0 is native.
     layout_t : float
@@ -217,6 +223,7 @@ class DesignConfig(RequestConfig):
     linker: tuple[str | int, ...] = ()
     order: str = "fixed"
     fold: Fold = ""
+    model: AssemblerName = "assembler"
     loop_tilt: float = 0.1
     layout_t: float = LAYOUT_T
     layout_sampler: SamplerConfig = field(default_factory=layout_sampler)
@@ -267,6 +274,8 @@ class DiversifyConfig(RunConfig):
         default those of the design's side file; without one, those that `split` finds.
     mode : {"rigid", "adapt", "free"}
         How far the insides of the domains may change.
+    model : {"assembler", "assembler-aligned"}
+        Weights of the assembler.
     assembler_sampler : SamplerConfig
         How the chain is sampled.
     """
@@ -275,6 +284,7 @@ class DiversifyConfig(RunConfig):
     partial_t: float = 0.3
     domain: tuple[str, ...] = ()
     mode: Mode = "adapt"
+    model: AssemblerName = "assembler"
     assembler_sampler: SamplerConfig = field(default_factory=assembler_sampler)
 
     def __post_init__(self) -> None:

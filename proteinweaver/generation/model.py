@@ -13,6 +13,7 @@ import torch
 from proteinweaver.diffusion.process import FrameProcess, ProcessConfig
 from proteinweaver.errors import UserError
 from proteinweaver.generation.sampling import Model
+from proteinweaver.generation.settings import AssemblerName
 from proteinweaver.io.installation import weights_folder
 from proteinweaver.io.typed import build
 from proteinweaver.io.weights import read_weights
@@ -79,14 +80,16 @@ def has_model(stage: Stage, weights: str | Path | None = None) -> bool:
 
 
 def load_model(
-    stage: Stage | str | Path, weights: str | Path | None = None, device: str = "auto"
+    stage: Stage | AssemblerName | str | Path,
+    weights: str | Path | None = None,
+    device: str = "auto",
 ) -> LoadedModel:
     """Load the model of a stage, or of a weights file.
 
     Parameters
     ----------
-    stage : {"domain", "assembler"} or path-like
-        Which of the two; or the path of a ``.safetensors`` file with its ``.json`` beside it.
+    stage : {"layout", "domain", "assembler", "assembler-aligned"} or path-like
+        Which of them; or the path of a ``.safetensors`` file with its ``.json`` beside it.
     weights : path-like, optional
         Folder that holds ``<stage>.safetensors`` and ``<stage>.json``; default the shipped ones.
     device : str, optional
@@ -108,12 +111,15 @@ def load_model(
     'domain'
     """
     place = pick_device(device)
-    named = stage in get_args(Stage)
+    names = (*get_args(Stage), *get_args(AssemblerName)[1:])
+    named = stage in names
     folder = Path(weights) if weights else weights_folder()
     file = folder / f"{stage}.safetensors" if named else Path(stage)
     if not named and not file.suffix and not file.exists():
-        known = " or ".join(repr(name) for name in get_args(Stage))
+        known = " or ".join(repr(name) for name in names)
         raise UserError(f"no model '{stage}'; give {known}, or the path of a .safetensors file")
+    if named and stage not in get_args(Stage) and not file.is_file():
+        raise UserError(f"{folder} has no {file.name}; take --model assembler, or other --weights")
     found = read_weights(file)
     where = file.with_suffix(".json")
     net = Denoiser(build(DenoiserConfig, found.config.get("denoiser", {}), f"{where}: denoiser"))
@@ -123,5 +129,5 @@ def load_model(
     except RuntimeError as error:
         first = str(error).splitlines()[-1].strip()
         raise UserError(f"{file}: does not fit the network of its .json: {first}") from None
-    purpose: Any = stage if named else found.meta.get("stage", "domain")
+    purpose: Any = str(stage).partition("-")[0] if named else found.meta.get("stage", "domain")
     return LoadedModel(net.eval().to(place), FrameProcess(laws), purpose, found.sha256, place)

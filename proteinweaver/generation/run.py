@@ -177,7 +177,9 @@ def _open_folder(
 ) -> RunFolder | None:
     if not config.out:
         return None
-    free = {"out", "n", "batch_size", "device", "threads", "weights", "shard", "overwrite"}
+    free = {  # the hash of the weights is told, whatever they are called and wherever they lie
+        "out", "n", "batch_size", "device", "threads", "weights", "model", "shard", "overwrite",
+    }  # fmt: skip
     per_job = {
         "name", "seed", "spec", "length", "total_length", "domains", "domain", "contig", "file",
         "linker", "order", "mode", "contacts", "apart", "keep_pose", "context", "pass_budget",

@@ -12,6 +12,7 @@ from proteinweaver.io.run_folder import Shard
 
 __all__ = [
     "LAYOUT_T",
+    "AssemblerName",
     "RunConfig",
     "SamplerConfig",
     "assembler_sampler",
@@ -20,6 +21,8 @@ __all__ = [
 ]
 
 
+#: Weights that assemble: as trained, or aligned with preferences (docs/preference.md).
+AssemblerName = Literal["assembler", "assembler-aligned"]
 #: Time at which domains begin from their layouts (docs/training.md).
 LAYOUT_T = 0.4
 

@@ -136,7 +136,8 @@ def make_kit(config: RunConfig, jobs: Sequence[Job]) -> Kit:
     if needs_domain and getattr(config, "layout_t", 1.0) < 1 and has_model("layout", weights):
         layout = load_model("layout", weights, device)
     domain = load_model("domain", weights, device) if needs_domain else None
-    assembler = load_model("assembler", weights, device) if needs_assembler else None
+    name = getattr(config, "model", "assembler")
+    assembler = load_model(name, weights, device) if needs_assembler else None
     hashes = {model.stage: model.sha256 for model in (layout, domain, assembler) if model}
     samplers = {name: plain(value) for name, value in samplers_of(config).items()}
     return Kit(config, layout, domain, assembler, {"weights": hashes, "samplers": samplers})
