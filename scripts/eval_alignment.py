@@ -5,6 +5,7 @@
         -k 16 --rows ROWS.jsonl --out benchmarks/alignment.json
     ... --also control=C/assembler.safetensors dpo=D/assembler.safetensors    more rows
     ... --mix 0.25 0.5 1.25     weights on the line from base (0) to aligned (1)
+    ... --part 1/2     one of two processes that share the rows and divide the sets
     ... --table                 what the rows hold so far, nothing sampled
 
 All weights answer the same plans from the same noise, k samples a set. Every sample gets a row:
@@ -34,6 +35,7 @@ from proteinweaver.evaluation.intervals import Interval, mean_interval
 from proteinweaver.generation.set_runs import sample_sets, weights_folder_of
 from proteinweaver.generation.settings import assembler_sampler
 from proteinweaver.io.installation import weights_folder
+from proteinweaver.io.run_folder import Shard
 from proteinweaver.io.weights import read_weights, save_weights
 from proteinweaver.preference.contest import (
     Entrant,
@@ -218,6 +220,7 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--chunk", type=int, default=2, help="sets sampled together")
     parser.add_argument("--budget", type=float, default=float("inf"), help="minutes of wall time")
     parser.add_argument("--rows", type=Path, required=True, help="JSON lines, one sample each")
+    parser.add_argument("--part", default="1/1", metavar="I/N", help="sets I, I + N, ...")
     parser.add_argument("--table", action="store_true", help="sample nothing")
     parser.add_argument("--out", type=Path, help="JSON file of the tables")
     args = parser.parse_args(words)
@@ -237,7 +240,8 @@ def main(words: list[str] | None = None) -> None:
     place = args.rows.with_suffix("")
     found = contenders(args, place)
     if not args.table:
-        answers(sets, found, place, args)
+        part = Shard.parse(args.part)
+        answers([one for k, one in enumerate(sets) if part.owns(k)], found, place, args)
     names = {one.name for one in sets}
     trials = [t for t in trial_rows(args.rows, settings_of(args)) if t.set in names]
     told = report(trials, {name: sha for name, (_, sha) in found.items()}, args)

@@ -5,6 +5,7 @@ Either way a killed run goes on, and one that is out of time stops between two d
 """
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Sequence
@@ -40,7 +41,10 @@ def weights_folder_of(weights: Path, folder: Path) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     for ending in (".safetensors", ".json"):
-        shutil.copyfile(weights.with_suffix(ending), folder / f"assembler{ending}")
+        file = folder / f"assembler{ending}"
+        partial = file.with_name(f".{file.name}.{os.getpid()}")
+        shutil.copyfile(weights.with_suffix(ending), partial)
+        os.replace(partial, file)
     return folder
 
 

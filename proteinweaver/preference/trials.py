@@ -172,7 +172,7 @@ def _number(value: Any) -> float | None:
 
 
 def write_rows(path: Path, trials: Iterable[Trial], settings: Mapping[str, Any]) -> None:
-    """Append trials to a file of rows.
+    """Append trials to a file of rows, in one write, so that several processes may share it.
 
     Parameters
     ----------
@@ -183,10 +183,9 @@ def write_rows(path: Path, trials: Iterable[Trial], settings: Mapping[str, Any])
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     torn = path.is_file() and path.read_bytes()[-1:] not in (b"", b"\n")
-    with path.open("a", encoding="utf-8") as file:
-        file.write("\n" if torn else "")
-        for trial in trials:
-            file.write(json.dumps({**asdict(trial), "settings": settings}) + "\n")
+    lines = [json.dumps({**asdict(trial), "settings": settings}) + "\n" for trial in trials]
+    with path.open("ab", buffering=0) as file:
+        file.write(("\n" * torn + "".join(lines)).encode())
 
 
 def trial_rows(path: Path, settings: Mapping[str, Any]) -> list[Trial]:

@@ -122,6 +122,7 @@ def test_base_against_aligned(sets, tiny_weights, tmp_path, capsys):
              "--out", str(tmp_path / "told.json")]  # fmt: skip
     with pytest.raises(UserError, match="no set has 3 samples"):
         script.main([*words, "--budget", "0"])
+    script.main([*words, "--part", "2/2", "--best", "1"])  # one set of two
     script.main(words)
     text = (tmp_path / "rows.jsonl").read_text()
     assert len(text.splitlines()) == 4 * 2 * 3  # the twin is the base
