@@ -30,6 +30,7 @@ from proteinweaver.errors import UserError
 from proteinweaver.generation.set_runs import sample_sets, weights_folder_of
 from proteinweaver.generation.settings import assembler_sampler
 from proteinweaver.io.installation import weights_folder
+from proteinweaver.preference.comparisons import PairSettings
 from proteinweaver.preference.domain_sets import DomainSet, read_sets
 from proteinweaver.preference.prefs import DEFAULT_REWARDS, PrefsRequest, make_pairs
 from proteinweaver.preference.rewards import reward_of
@@ -81,9 +82,13 @@ def aligned(place: Path, number: int, run: Path, args) -> Path:
         return done
     pairs = place / "pairs.jsonl"
     if not pairs.exists():
-        request = PrefsRequest(
-            (str(run),), str(pairs), tuple(args.reward), held_out=tuple(args.held_out)
+        choice = PairSettings(
+            margin=args.margin, same=args.same, per_set=args.per_set, uses=args.uses
         )
+        request = PrefsRequest(
+            (str(run),), str(pairs), tuple(args.reward), settings=choice,
+            held_out=tuple(args.held_out),
+        )  # fmt: skip
         made = make_pairs(request)
         print(f"round {number}: {made.pairs} pairs of {made.designs} designs", flush=True)
     minutes = (args.deadline - time.monotonic()) / 60
@@ -139,6 +144,10 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--objective", default="sppo")
     parser.add_argument("--reward", action="append", help=f"default {' '.join(DEFAULT_REWARDS)}")
     parser.add_argument("--held-out", action="append", help=f"default {' '.join(HELD_OUT)}")
+    parser.add_argument("--margin", type=float, default=PairSettings.margin, help="of a pair")
+    parser.add_argument("--same", type=float, default=PairSettings.same, help="TM-score")
+    parser.add_argument("--per-set", type=int, default=PairSettings.per_set, help="most pairs")
+    parser.add_argument("--uses", type=int, default=PairSettings.uses, help="of one sample")
     parser.add_argument("--kl-limit", type=float, default=0.0)
     parser.add_argument("--control", action="store_true", help="random labels")
     parser.add_argument("--max-failures", type=float, default=Limits.failures, help="rise")

@@ -361,12 +361,8 @@ def test_rounds_go_on_where_they_were_killed(rounds, pairs, tiny_weights, tmp_pa
     )
     words = [str(sets), "--rounds", "2", "--samples", "3", "--steps", "2", "--num-steps", "2",
              "--draws", "2", "--device", "cpu", "--max-diversity", "1",
-             "--reward", f"python:call={place / 'mine.py'}:f",
+             "--margin", "0", "--same", "0.999", "--reward", f"python:call={place / 'mine.py'}:f",
              "--start", str(tiny_weights / "assembler.safetensors")]  # fmt: skip
-    monkeypatch.setattr(
-        rounds, "PrefsRequest",
-        lambda *a, **k: PrefsRequest(*a, **k, settings=PairSettings(margin=0.0, same=0.999)),
-    )  # fmt: skip
     rounds.main([*words, "-o", str(tmp_path / "whole")])
 
     def killed(*_):
