@@ -37,16 +37,16 @@ class RewardGradientConfig:
     num_steps : int
         Steps of DDIM from pure noise to `end`, evenly spread in t.
     end : float
-        Time of the estimate that is rewarded. Towards 0 it is the design, but noise of a tenth of
-        an angstrom leaves the network nothing to decide; how domains lie is decided above 0.3.
+        Time of the estimate that is rewarded; 0: the design, at the end of all noise. How domains
+        lie is decided above 0.3, so `last` must reach back to there, or `end` lie there.
     clash : float
         Weight of the overlap; contacts have weight one.
     """
 
     last: int = 0
     num_steps: int = 12
-    end: float = 0.4
-    clash: float = 1.0
+    end: float = 0.0
+    clash: float = 0.2
 
     def __post_init__(self) -> None:
         """Refuse what cannot be sampled."""

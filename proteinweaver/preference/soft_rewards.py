@@ -44,7 +44,7 @@ def soft_interface(ca: Tensor, piece: Tensor) -> Tensor:
 
 
 def soft_clash(ca: Tensor, piece: Tensor) -> Tensor:
-    """Overlap x of pieces as x / (1 + x), x = sum of max(0, 4 A - d)^2 over pairs.
+    """Overlap x of pieces as log(1 + x), x = sum of max(0, 4 A - d)^2 over pairs.
 
     Parameters
     ----------
@@ -54,8 +54,8 @@ def soft_clash(ca: Tensor, piece: Tensor) -> Tensor:
     Returns
     -------
     Tensor, shape=(B,)
-        In [0, 1), 0 without overlap.
+        0 without overlap; without bound, so that domains that lie in each other still feel it.
     """
     distance, pairs = _between(ca, piece)
     overlap = ((_TOUCH - distance).clamp_min(0.0).square() * pairs).sum((1, 2))
-    return overlap / (1.0 + overlap)
+    return torch.log1p(overlap)

@@ -34,7 +34,7 @@ def test_values_are_those_of_a_loop_over_pairs(case):
         assert float(soft_interface(ca, piece)[row]) == pytest.approx(
             1 - np.exp(-contacts / 15 / junctions)
         )
-        assert float(soft_clash(ca, piece)[row]) == pytest.approx(overlap / (1 + overlap))
+        assert float(soft_clash(ca, piece)[row]) == pytest.approx(np.log1p(overlap))
         assert overlap > 0
 
 
@@ -51,7 +51,7 @@ def test_what_they_like(case):
     assert float(soft_interface(apart, piece)[0]) < 1e-6
     assert float(soft_clash(apart, piece)[0]) == 0.0
     together = torch.zeros_like(ca)
-    assert float(soft_clash(together, piece).min()) > 0.99  # contacts alone would like this best
+    assert float(soft_clash(together, piece).min()) > 5.0  # contacts alone would like this best
     one = torch.where(piece > 0, 0, piece)
     assert float(soft_interface(ca, one).max()) == float(soft_clash(ca, one).max()) == 0.0
 
