@@ -25,6 +25,7 @@ def design(
     name: options.Name = None,
     seed: options.Seed = None,
     num_steps: options.NumSteps = None,
+    restarts: options.Restarts = None,
     sampler: options.Sampler = None,
     grid: options.Grid = None,
     churn: options.Churn = None,
@@ -58,6 +59,7 @@ def design(
         "linker": linker,
         "order": order,
         **options.run_flags(locals()),
+        "domain_sampler.restarts": restarts,
         **options.sampler_flags(
             ("layout_sampler", "domain_sampler", "assembler_sampler"), locals()
         ),

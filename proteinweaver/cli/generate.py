@@ -48,6 +48,7 @@ def generate(
     name: options.Name = None,
     seed: options.Seed = None,
     num_steps: options.NumSteps = None,
+    restarts: options.Restarts = None,
     sampler: options.Sampler = None,
     grid: options.Grid = None,
     churn: options.Churn = None,
@@ -78,6 +79,7 @@ def generate(
         "fold": fold,
         "domain_candidates": candidates,
         **options.run_flags(locals()),
+        "domain_sampler.restarts": restarts,
         **options.sampler_flags(("layout_sampler", "domain_sampler"), locals()),
     }
     from proteinweaver.cli.config import compose

@@ -56,6 +56,15 @@ Sampler = Annotated[
     str | None, typer.Option("--sampler", help="Stepper.", show_default=SamplerConfig.sampler)
 ]
 Grid = Annotated[str | None, typer.Option("--grid", help="Grid.", show_default=SamplerConfig.grid)]
+Restarts = Annotated[
+    int | None,
+    typer.Option(
+        "--restarts",
+        metavar="N",
+        help="Times that generated domains are noised again half way: slower, better sheets.",
+        show_default=str(SamplerConfig.restarts),
+    ),
+]
 Churn = Annotated[
     float | None,
     typer.Option("--churn", help="0: ODE; 1: SDE (stochastic samplers)."),

@@ -7,7 +7,7 @@ No sampling loop of its own: the state (translations, rotations) is integrated b
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -65,6 +65,16 @@ class Sampling:
     repulsion : float
         Strength with which overlapping pieces are moved apart on the way
         (`proteinweaver.diffusion.guidance`).
+    restarts : int
+        Times that noise of `restart_t` is added to the result and taken away again, with the share
+        of the steps that this takes. What the network is unsure of at high noise it decides again
+        with a whole fold in sight.
+    restart_t : float
+        Time of that noise; not above the time at which sampling began.
+
+    References
+    ----------
+    Xu et al. 2023, arXiv 2306.14878 (Restart).
     """
 
     num_steps: int = 40
@@ -75,6 +85,8 @@ class Sampling:
     step_scale: float = 1.0
     self_conditioning: bool = True
     repulsion: float = 0.0
+    restarts: int = 0
+    restart_t: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -176,7 +188,7 @@ def sample_backbones(
     trajectory : bool
         Keep the states and estimates of every step.
     on_step : callable (k, n), optional
-        Called after step k of n.
+        Called after step k of n, of every restart anew.
 
     Returns
     -------
@@ -187,6 +199,39 @@ def sample_backbones(
     UserError
         If the sampler or grid does not exist or refuses an option.
     """
+    begun = 1.0 if start is None else start.t
+    done, frames = _integrated(
+        model, condition, keys, sampling, wishes, start, trajectory, on_step
+    )
+    t = min(sampling.restart_t, begun)
+    shorter = replace(sampling, num_steps=max(1, round(sampling.num_steps * t / begun)))
+    for number in range(sampling.restarts):
+        own = [key.with_stage(f"{key.stage}-restart{number}") for key in keys]
+        again = Start(*frames, t)
+        more, frames = _integrated(
+            model, condition, own, shorter, wishes, again, trajectory, on_step
+        )
+        done = SampledBatch(
+            more.coord,
+            done.noisy + more.noisy,
+            done.clean + more.clean,
+            done.seconds + more.seconds,
+            done.calls + more.calls,
+        )
+    return done
+
+
+def _integrated(
+    model: Model,
+    condition: Condition,
+    keys: Sequence[NoiseKey],
+    sampling: Sampling,
+    wishes: Sequence[Wishes],
+    start: Start | None,
+    trajectory: bool,
+    on_step: Callable[[int, int], None] | None,
+) -> tuple[SampledBatch, tuple[Tensor, Tensor]]:
+    """Integrate once from noise or a start; also the frames (rot, trans) that came of it."""
     started = time.perf_counter()
     process, net = model.process, model.net
     device = condition.mask.device
@@ -252,6 +297,7 @@ def sample_backbones(
     coord = coord_from_frames(out.rot, out.trans, out.psi).cpu()
     if trajectory:
         clean.append(coord)
-    return SampledBatch(
+    done = SampledBatch(
         coord, tuple(noisy), tuple(clean), time.perf_counter() - started, field.calls
     )
+    return done, (out.rot, out.trans)

@@ -49,6 +49,11 @@ class SamplerConfig:
         Feed the previous step's estimate back to the network.
     repulsion : float
         Strength with which overlapping pieces are moved apart on the way.
+    restarts : int
+        Times that noise is added to the result and taken away again; costs ``restart_t`` of the
+        steps each.
+    restart_t : float
+        Time of that noise.
     """
 
     num_steps: int = 40
@@ -59,6 +64,8 @@ class SamplerConfig:
     step_scale: float = 1.0
     self_conditioning: bool = True
     repulsion: float = 0.0
+    restarts: int = 0
+    restart_t: float = 0.5
 
     def __post_init__(self) -> None:
         """Refuse values no sampler can use."""
@@ -69,6 +76,10 @@ class SamplerConfig:
                 raise UserError(f"{name} is {value}; give a number from 0")
         if not 0 <= self.repulsion < float("inf"):
             raise UserError(f"repulsion is {self.repulsion}; give a number from 0")
+        if self.restarts < 0:
+            raise UserError(f"restarts is {self.restarts}; give 0 or more")
+        if not 0.05 <= self.restart_t <= 1:
+            raise UserError(f"restart_t is {self.restart_t}; give 0.05 to 1")
         if not 0 < self.step_scale < float("inf"):
             raise UserError(f"step_scale is {self.step_scale}; give a number above 0")
 
