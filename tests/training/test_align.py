@@ -233,6 +233,9 @@ def test_a_pull_holds_the_policy_near_the_first_reference(pairs, tiny_weights, t
         else:
             np.testing.assert_allclose(strengths, pull.strength, rtol=1e-6)
     assert far["held"] < 0.5 * far["free"]
+    broken = replace(one, out=str(tmp_path / "broken"))
+    align(replace(broken, trainer=replace(broken.trainer, max_steps=3)))
+    assert align(broken).metrics["strength"] == pytest.approx(strengths[-1], rel=1e-6)
     with pytest.raises(UserError, match=r"pull.strength is 0"):
         replace(one, first="a.safetensors", pull=PullConfig())
 
