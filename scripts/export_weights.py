@@ -21,7 +21,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     p.add_argument("checkpoint", help="last.ckpt of a run")
-    p.add_argument("name", help="domain or assembler")
+    p.add_argument("name", help="layout, domain or assembler")
     p.add_argument("--folder", default=str(weights_folder()), help="default: inside the package")
     p.add_argument("--half", action="store_true", help="store float16")
     p.add_argument("--stage", default="", help="where the checkpoint does not tell; default: NAME")

@@ -91,7 +91,7 @@ def domain_sampler() -> SamplerConfig:
 
 def layout_sampler() -> SamplerConfig:
     """Give the default of the layouts before stage 1."""
-    return SamplerConfig(step_scale=2.0)
+    return SamplerConfig(num_steps=20, step_scale=2.0)
 
 
 def assembler_sampler() -> SamplerConfig:
