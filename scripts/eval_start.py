@@ -3,11 +3,11 @@
     python scripts/eval_start.py --data DIR [-n 32] [--times 0.2 0.3 0.4 0.5 0.6 0.8 1]
 
 Domains of a split (90 to 130 residues, one per sequence cluster) are noised to a time and
-denoised, their elements told, then closed; so are chains laid out from the marks of the same natives
-(`proteinweaver.nets.coarse`), as if the layout model had found them. Printed for each: TM-score to
-the native, soundness and share that passes the critic. At time 1 nothing of the native is left but
-its secondary structure. The row of a time shows what is decided above it: where soundness falls is
-where the generator goes wrong.
+denoised, their elements told, then closed; so are chains laid out from the marks of the same
+natives (`proteinweaver.nets.coarse`), as if the layout model had found them. Printed for each:
+TM-score to the native, soundness and share that passes the critic. At time 1 nothing of the native
+is left but its secondary structure. The row of a time shows what is decided above it: where
+soundness falls is where the generator goes wrong.
 """
 
 import argparse
