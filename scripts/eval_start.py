@@ -13,6 +13,7 @@ soundness falls is where the generator goes wrong.
 import argparse
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +27,9 @@ from proteinweaver.evaluation.intervals import mean_interval, share_interval
 from proteinweaver.evaluation.tm import tm_score
 from proteinweaver.generation.domain_stage import close_domains
 from proteinweaver.generation.model import LoadedModel, load_model
-from proteinweaver.generation.sampling import NoiseKey, Sampling, Start, sample_backbones
+from proteinweaver.generation.sampling import NoiseKey, Start, sample_backbones
 from proteinweaver.generation.settings import domain_sampler
+from proteinweaver.generation.weave import check_sampler
 from proteinweaver.nets.coarse import laid_out, marks
 from proteinweaver.structure.backbone import Backbone
 from proteinweaver.structure.frames import frames_from_coord
@@ -58,9 +60,8 @@ def denoised(
         rows = marks(condition)
         rot, trans = laid_out(condition, rows, rot[rows], trans[rows])
     start = Start(rot[None], (trans - trans.mean(0))[None], t) if t < 1 else None
-    usual = domain_sampler()
-    steps = max(1, round(t * usual.num_steps))
-    sampling = Sampling(steps, usual.sampler, usual.grid, step_scale=usual.step_scale)
+    usual = check_sampler(domain_sampler())
+    sampling = replace(usual, num_steps=max(1, round(t * usual.num_steps)))
     key = NoiseKey(0, "start", number)
     return sample_backbones(model, condition, [key], sampling, start=start).coord[0].numpy()
 

@@ -23,7 +23,7 @@ from proteinweaver.data.pieces import (
     segments_task,
 )
 from proteinweaver.data.store import StructureItem, StructureStore
-from proteinweaver.nets.coarse import coarsened, marks
+from proteinweaver.nets.coarse import FEWEST_MARKS, coarsened, marks
 from proteinweaver.nets.condition import ADAPT, Condition, stack_conditions
 from proteinweaver.structure.frames import frames_from_coord
 
@@ -37,7 +37,7 @@ TASKS = {
     "segments": segments_task,
     "domains": domains_task,
 }
-_FEWEST_MARKS, _SPARSE = 6, 4  # of chains of fewer marks, every fourth residue is kept
+_SPARSE = 4  # of chains of too few marks, every fourth residue is kept
 _BREAK_JUMP = 64  # index jump at missing residues: beyond every embedded offset
 
 
@@ -132,7 +132,7 @@ def collate(items: list[StructureItem], tasks: list[Task], coarse: bool = False)
         condition, chain = condition_of_task(item, task), torch.from_numpy(item.coord)
         if coarse:
             rows = marks(condition)
-            if len(rows) < _FEWEST_MARKS:
+            if len(rows) < FEWEST_MARKS:
                 rows = torch.arange(0, len(chain), _SPARSE)
             condition, chain = coarsened(condition, rows), chain[rows]
         conditions.append(condition)

@@ -142,8 +142,8 @@ def elements_task(item: StructureItem, rng: np.random.Generator) -> Task:
 def frayed_task(item: StructureItem, rng: np.random.Generator) -> Task:
     """Like `elements_task`, but elements lose ends and some are not told.
 
-    Natives are few and a blueprint nearly names one: a network learns the fold of every training
-    blueprint by heart long before it has learnt to fold (docs/training.md, question 19). What an
+    Natives are few and a blueprint nearly names one, so that a network may learn folds by heart in
+    long runs (docs/training.md, question 20: so far what is drawn shows none of it). What an
     element has lost is told as nothing, neither as loop nor as element.
     """
     found = ss_runs(item.sse, item.break_after)

@@ -1,19 +1,18 @@
 """Results of comparisons, kept by what was compared.
 
 Pairs are kept one by one (`proteinweaver.evaluation.pairs`), but choosing which pairs to align
-costs more than a second a thousand designs. So the outcome is kept too: the nearest reference of a
+takes minutes for thousands of designs. So the outcome is kept too: the nearest reference of a
 design by the design, the reference and the search; the clusters of a set by all of its members.
 """
 
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from proteinweaver.errors import UserError
+from proteinweaver.io.run_folder import write_atomic
 
 __all__ = ["ComparisonCache", "question"]
 
@@ -63,12 +62,5 @@ class ComparisonCache:
         UserError
             If the disk refuses.
         """
-        partial = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        try:
-            text = json.dumps({"format": _FORMAT, "answers": self._asked})
-            partial.write_text(text, encoding="utf-8")
-            os.replace(partial, self.path)
-        except OSError as error:
-            raise UserError(f"cannot write {self.path}: {error.strerror}") from None
-        finally:
-            partial.unlink(missing_ok=True)
+        answers = {"format": _FORMAT, "answers": self._asked}
+        write_atomic(self.path, json.dumps(answers))

@@ -20,12 +20,12 @@ from proteinweaver.generation.condition import (
     pieces_of_blueprint,
     stack_conditions,
 )
-from proteinweaver.generation.layout_stage import FEWEST_MARKS, draw_layouts
+from proteinweaver.generation.layout_stage import draw_layouts
 from proteinweaver.generation.model import LoadedModel
 from proteinweaver.generation.results import Trajectory
 from proteinweaver.generation.sampling import SampledBatch, Sampling, sample_backbones
 from proteinweaver.io.spec import Fold
-from proteinweaver.nets.coarse import marks
+from proteinweaver.nets.coarse import FEWEST_MARKS, marks
 from proteinweaver.nets.condition import Condition
 from proteinweaver.structure.closure import ClosureForces, close_backbone
 from samplers.noise import NoiseKey, derive_seed

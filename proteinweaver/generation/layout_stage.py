@@ -15,10 +15,7 @@ from proteinweaver.nets.coarse import coarsened, laid_out, marks
 from proteinweaver.nets.condition import Condition, stack_conditions
 from proteinweaver.structure.frames import frames_from_coord
 
-__all__ = ["FEWEST_MARKS", "draw_layouts"]
-
-#: Chains of fewer marks have no layout to speak of.
-FEWEST_MARKS = 6
+__all__ = ["draw_layouts"]
 
 
 def draw_layouts(
@@ -35,7 +32,7 @@ def draw_layouts(
     model : LoadedModel
         Trained on marks.
     conditions : sequence of Condition
-        Of one chain each, with at least `FEWEST_MARKS` marks.
+        Of one chain each, with at least `proteinweaver.nets.coarse.FEWEST_MARKS` marks.
     keys : sequence of NoiseKey
         One per chain.
     sampling : Sampling

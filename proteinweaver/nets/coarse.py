@@ -14,14 +14,15 @@ import torch
 from torch import Tensor
 
 from proteinweaver.nets.condition import SS_TOKENS, Condition
-from proteinweaver.nets.superpose import kabsch_rotation
+from proteinweaver.nets.superpose import describe_pieces, superpose_pieces
 
-__all__ = ["coarsened", "laid_out", "marks"]
+__all__ = ["FEWEST_MARKS", "coarsened", "laid_out", "marks"]
 
+#: Chains of fewer marks have no layout to speak of.
+FEWEST_MARKS = 6
 _ELEMENT = {SS_TOKENS.index("H"), SS_TOKENS.index("E")}
 _APART = 8  # residues between marks of an element, at most
 _LOOP = 6  # residues of a loop for one mark
-_LEVER = 1.5  # angstrom; as in `proteinweaver.nets.superpose`
 _TAIL = 1.5  # angstrom a residue by which ends without marks lead away
 
 
@@ -97,18 +98,16 @@ def laid_out(
     out_rot[rows], out_trans[rows] = rot, trans
     placed = torch.zeros(len(piece), dtype=torch.bool)
     placed[rows] = True
+    coarse = coarsened(condition, rows)
+    pieces = describe_pieces(coarse.piece, coarse.known_rot, coarse.known_trans)
+    moved_rot, moved = (x[0] for x in superpose_pieces(rot[None], trans[None], pieces))
     for number in piece[rows].unique().tolist():
         if number < 0:
             continue
-        of_marks = piece[rows] == number
-        mine, own = rows[of_marks], piece == number
-        centre = known_trans[mine].mean(0)
-        source, target = known_trans[mine] - centre, trans[of_marks]
-        lever = rot[of_marks] @ known_rot[mine].transpose(-1, -2)
-        cross = target.transpose(0, 1) @ source + _LEVER**2 * lever.sum(0)
-        motion = kabsch_rotation(cross)
+        own, mark = piece == number, int((piece[rows] == number).nonzero()[0])
+        motion = moved_rot[mark] @ known_rot[rows[mark]].T
         out_rot[own] = motion @ known_rot[own]
-        out_trans[own] = (known_trans[own] - centre) @ motion.T + target.mean(0)
+        out_trans[own] = (known_trans[own] - known_trans[rows[mark]]) @ motion.T + moved[mark]
         placed |= own
     at = placed.nonzero()[:, 0]
     position = torch.arange(len(piece))
