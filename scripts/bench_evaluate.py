@@ -5,8 +5,9 @@
 
 Cuts stretches out of the chains of the structure release, bends each with a smooth field of 0.5 A,
 writes them as PDB files, and times `proteinweaver evaluate` in a process of its own: geometry
-alone, then with alignments (diversity, clusters at two thresholds), then again with nothing
-changed. Wall seconds, and CPU seconds of all its processes (what a busy machine inflates less).
+alone, then the whole from nothing (geometry, diversity, clusters at two thresholds, novelty,
+page), then again with nothing changed. Wall seconds, and CPU seconds of all its processes (what a
+busy machine inflates less).
 """
 
 import argparse
@@ -76,7 +77,9 @@ def main() -> None:
             [str(designs), "-o", str(out), "--no-align", "--overwrite", "--critic", "none"]
         )
         if not options.no_align:
-            found["alignments"] = timed([str(designs), "-o", str(out), "--critic", "none"])
+            found["whole"] = timed(
+                [str(designs), "-o", str(out), "--overwrite", "--critic", "none"]
+            )
             summary = json.loads((out / "summary.json").read_text())
             found["clusters"] = summary["sets"]["designs"]["diversity"]["all"]["clusters"]
         extra = ["--no-align"] if options.no_align else []

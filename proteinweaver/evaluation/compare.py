@@ -34,7 +34,7 @@ __all__ = ["CompareConfig", "Comparison", "SetDiversity", "compare"]
 
 THRESHOLDS = (0.5, 0.6)
 #: Raised where the same question gets another answer: results kept before are asked for again.
-_CLUSTERING, _SEARCH = 1, 1
+_CLUSTERING, _SEARCH = 1, 2
 
 
 @dataclass(frozen=True)

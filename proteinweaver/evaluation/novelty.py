@@ -48,7 +48,8 @@ CLOSE = 0.75
 
 _NEAR = 0.12  # of the logarithm of the length
 _LEAST_NATIVES = 40
-_CAREFUL = 2  # references of a design that are aligned carefully
+_CAREFUL = 2  # references of a design that are aligned carefully, at most
+_BEHIND = 0.03  # how far behind the best one they may be
 
 
 @dataclass(frozen=True)
@@ -186,12 +187,16 @@ def nearest_references(
     near = likest(rows, references, prints, scores, candidates)
     pairs = [(k, int(j)) for k, row in zip(rows, near, strict=True) for j in row]
     tm = scores.of(pairs)[:, 0].reshape(near.shape)
-    best = np.argsort(-tm, axis=1, kind="stable")[:, :_CAREFUL]
-    pairs = [(k, int(row[j])) for k, row, js in zip(rows, near, best, strict=True) for j in js]
-    again = scores.careful(pairs)[:, 0].reshape(best.shape)
-    place = again.argmax(axis=1)[:, None]
-    which = np.take_along_axis(near, np.take_along_axis(best, place, 1), 1)[:, 0]
-    return np.take_along_axis(again, place, 1)[:, 0], which
+    order = np.argsort(-tm, axis=1, kind="stable")[:, :_CAREFUL]
+    best = np.take_along_axis(tm, order, axis=1)
+    which, close = np.take_along_axis(near, order, axis=1), best >= best[:, :1] - _BEHIND
+    pairs = [(rows[k], int(which[k, j])) for k, j in np.argwhere(close).tolist()]
+    best[close] = scores.careful(pairs)[:, 0]
+    first = best.argmax(axis=1)[:, None]
+    return (
+        np.take_along_axis(best, first, axis=1)[:, 0],
+        np.take_along_axis(which, first, axis=1)[:, 0],
+    )
 
 
 def novelty_of(tm: ArrayLike, lengths: ArrayLike, held_out: ArrayLike) -> Novelty:

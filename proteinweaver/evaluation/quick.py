@@ -26,10 +26,10 @@ from numpy.typing import ArrayLike, NDArray
 from proteinweaver.evaluation.superposition import move
 from proteinweaver.evaluation.surroundings import (
     batches,
+    closeness,
     describe,
     pad,
     similar,
-    square_distances,
 )
 from proteinweaver.evaluation.tm import search_superposition, tm_d0
 
@@ -42,7 +42,7 @@ IntArray = NDArray[np.int64]
 CAREFUL = 8
 """Further starts of a careful search."""
 
-_LENIENT = np.float32(40.0)  # width of the similarity of the second start
+_LENIENT = np.float32(0.4)  # the second start falls off so much more slowly
 _WINDOW = 16  # residues; a power of two
 _SCOUTING, _ROUNDS = 2, 3
 _CHUNK_CELLS = 3_000_000
@@ -128,10 +128,8 @@ def _solve(
     )[:, None]
     short = length.min(axis=1)
     d0 = tm_d0(short) + 0.8
-    f, g = (pad([pair[side] for pair in described], np.float32) for side in (0, 1))
-    square = square_distances(f, g)
-    near = similar(square, inside)
-    wide = np.where(inside, np.exp(square * (-1.0 / _LENIENT)), np.float32(0.0))
+    close = closeness(*([pair[side] for pair in described] for side in (0, 1)))
+    near, wide = similar(close), np.exp(_LENIENT * close)
     starts = [highest_path(near), highest_path(wide), _best_shift(near)]
     whole = len(starts)
     starts += _best_windows(near, windows)
@@ -188,7 +186,7 @@ def _round(
     _, rot, trans = search_superposition(
         x, target, valid, d0, levels=levels, step=1.0, iterations=4
     )
-    score = square_distances(move(x, rot, trans), y)
+    score = _square_distances(move(x, rot, trans), y)
     score *= (d0**-2).astype(np.float32)[:, None, None]
     score += 1.0
     np.divide(inside, score, out=score)
@@ -230,3 +228,14 @@ def _best_windows(alike: Float32, number: int) -> list[IntArray]:
         beside = np.abs(shift[None] - (j - i)[:, None, None]) <= 2
         sums[beside & (np.abs(row - i[:, None]) < _WINDOW)[:, :, None]] = -1.0
     return out
+
+
+def _square_distances(a: FloatArray, b: FloatArray) -> Float32:
+    """Squared distances of the points of many pairs of sets, in single precision."""
+    centre = b.mean(axis=1, keepdims=True)
+    p, q = (a - centre).astype(np.float32), (b - centre).astype(np.float32)
+    cross = p @ np.swapaxes(q, 1, 2)
+    cross *= -2.0
+    cross += (p**2).sum(-1)[:, :, None]
+    cross += (q**2).sum(-1)[:, None]
+    return np.maximum(cross, 0.0, out=cross)

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from proteinweaver.evaluation.geometry import squared_distances
 from proteinweaver.evaluation.torsions import ca_torsions
 
-__all__ = ["batches", "describe", "likeness_pairs", "pad", "similar", "square_distances"]
+__all__ = ["batches", "closeness", "describe", "likeness_pairs", "pad", "similar"]
 
 FloatArray = NDArray[np.float64]
 Float32 = NDArray[np.float32]
@@ -42,7 +42,8 @@ _SPANS = (
     (20, 0),
     (0, 20),
 )
-_WIDTH = np.float32(16.0)
+_SCALE = np.float32(8**-0.5)  # half of the square of a scaled difference is |f - g|^2 / 16
+_NOWHERE = np.float32(-1000.0)
 _CUT = np.float32(0.05)
 _CHUNK_CELLS = 1_000_000
 
@@ -76,23 +77,46 @@ def describe(ca: ArrayLike) -> Float32:
     return np.column_stack((*columns, 1.5 * turn, 0.25 * near)).astype(np.float32)
 
 
-def similar(square: Float32, inside: NDArray[np.bool_]) -> Float32:
-    """Turn squared distances of descriptions into similarities.
+def closeness(first: Sequence[Float32], second: Sequence[Float32]) -> Float32:
+    """Compare every residue of one chain with every one of another, for many pairs of chains.
 
     Parameters
     ----------
-    square : ndarray, dtype=float32, shape=(B, n, m)
-        Squared distances.
-    inside : ndarray, dtype=bool, shape=(B, n, m)
-        False in the padding.
+    first, second : sequence of ndarray, dtype=float32, shapes (n_k, 14) and (m_k, 14)
+        `describe` of either chain.
+
+    Returns
+    -------
+    ndarray, dtype=float32, shape=(B, n, m)
+        ``-|f - g|^2 / 16``; far below zero in the padding. One product of matrices: f and g carry
+        their own squares as two further columns.
+    """
+    f, g = (pad(side, np.float32) * _SCALE for side in (first, second))
+    f_square, g_square = (-0.5 * (x**2).sum(axis=-1, keepdims=True) for x in (f, g))
+    for square, side in ((f_square, first), (g_square, second)):
+        for k, chain in enumerate(side):
+            square[k, len(chain) :] = _NOWHERE
+    f = np.concatenate((f, f_square, np.ones_like(f_square)), axis=-1)
+    g = np.concatenate((g, np.ones_like(g_square), g_square), axis=-1)
+    return f @ np.swapaxes(g, 1, 2)
+
+
+def similar(close: Float32) -> Float32:
+    """Turn closeness into similarity.
+
+    Parameters
+    ----------
+    close : ndarray, dtype=float32, shape=(B, n, m)
+        Of `closeness`.
 
     Returns
     -------
     ndarray, dtype=float32, shape=(B, n, m)
         From 0 to 0.95.
     """
-    score: Float32 = np.exp(square * (-1.0 / _WIDTH)) - _CUT
-    return np.where(inside, np.maximum(score, 0.0), 0.0)
+    score: Float32 = np.exp(close)
+    score -= _CUT
+    return np.maximum(score, 0.0, out=score)
 
 
 def likeness_pairs(described: Sequence[tuple[Float32, Float32]]) -> FloatArray:
@@ -111,14 +135,10 @@ def likeness_pairs(described: Sequence[tuple[Float32, Float32]]) -> FloatArray:
     out: FloatArray = np.zeros(len(described))
     size = np.array([[len(f), len(g)] for f, g in described]).reshape(-1, 2)
     for chunk in batches(size, _CHUNK_CELLS):
-        f, g = (pad([described[k][side] for k in chunk], np.float32) for side in (0, 1))
         length = size[chunk]
-        inside = (np.arange(f.shape[1])[None] < length[:, :1])[:, :, None] & (
-            np.arange(g.shape[1])[None] < length[:, 1:]
-        )[:, None]
-        score = similar(square_distances(f, g), inside)
-        value = np.zeros((len(chunk), g.shape[1] + 1), dtype=np.float32)
-        for k in range(f.shape[1]):
+        score = similar(closeness(*([described[k][side] for k in chunk] for side in (0, 1))))
+        value = np.zeros((len(chunk), score.shape[2] + 1), dtype=np.float32)
+        for k in range(score.shape[1]):
             best = np.maximum(value[:, 1:], value[:, :-1] + score[:, k])
             np.maximum.accumulate(best, axis=1, out=value[:, 1:])
         out[chunk] = value[:, -1] / np.sqrt(length[:, 0] * length[:, 1])
@@ -174,24 +194,3 @@ def pad(arrays: Sequence[ArrayLike], dtype: type) -> NDArray[Any]:
     for k, a in enumerate(values):
         out[k, : len(a)] = a
     return out
-
-
-def square_distances(a: NDArray[Any], b: NDArray[Any]) -> Float32:
-    """Squared distances of the points of many pairs of sets, in single precision.
-
-    Parameters
-    ----------
-    a, b : ndarray, dtype=float, shape=(B, n, d) and (B, m, d)
-        Points.
-
-    Returns
-    -------
-    ndarray, dtype=float32, shape=(B, n, m)
-    """
-    centre = b.mean(axis=1, keepdims=True)
-    p, q = (a - centre).astype(np.float32), (b - centre).astype(np.float32)
-    cross = p @ np.swapaxes(q, 1, 2)
-    cross *= -2.0
-    cross += (p**2).sum(-1)[:, :, None]
-    cross += (q**2).sum(-1)[:, None]
-    return np.maximum(cross, 0.0, out=cross)
