@@ -34,7 +34,7 @@ __all__ = ["CompareConfig", "Comparison", "SetDiversity", "compare"]
 
 THRESHOLDS = (0.5, 0.6)
 #: Raised where the same question gets another answer: results kept before are asked for again.
-_CLUSTERING, _SEARCH = 1, 2
+_CLUSTERING, _SEARCH = 2, 2
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,8 @@ class SetDiversity:
     pairwise : Interval
         Mean TM-score over pairs.
     clusters : mapping of str to int
-        Number of clusters by threshold.
+        Number of clusters by threshold; of passing designs: clusters of the whole set that hold
+        one.
     """
 
     n: int
@@ -183,25 +184,30 @@ def compare(
             scores.save(folder / "pairs.npz")
         for name, rows in sets.items():
             passing = [row for row in rows if _passes(records[usable[row]])]
+            settings = (config.candidates(len(rows)), THRESHOLDS)
+            asked = question("clusters", _CLUSTERING, settings, members=[own[row] for row in rows])
+            if found_before.get(asked) is None:
+                found_before.put(asked, _leaders(rows, chains, prints, scores, settings[0]))
+            places = {
+                threshold: dict(zip(rows, (rows[k] for k in leaders), strict=True))
+                for threshold, leaders in found_before.get(asked).items()
+            }
+            for threshold, place in places.items():
+                for row, leader in place.items():
+                    key = f"cluster_{round(100 * float(threshold))}"
+                    values[usable[row]][key] = entries[usable[leader]].name
             for label, members in ((name, rows), (f"{name} (passing)", passing)):
                 if not members or (members is passing and len(passing) == len(rows)):
                     continue
                 if reference.chains:
                     sizes = [len(chains[row]) for row in members]
                     novelty[label] = novelty_of(tm[members], sizes, natives)
-                settings = (config.max_pairs, config.candidates(len(members)), THRESHOLDS)
-                chosen = [own[row] for row in members]
-                asked = question("clusters", _CLUSTERING, settings, members=chosen)
+                asked = question("pairwise", config.max_pairs, members=[own[k] for k in members])
                 if found_before.get(asked) is None:
-                    found_before.put(asked, _diversity(members, chains, prints, scores, config))
-                found, places = _told(members, found_before.get(asked))
-                diversity[label] = found
-                if members is not rows:
-                    continue
-                for threshold, place in zip(THRESHOLDS, places, strict=True):
-                    for row, leader in place.items():
-                        key = f"cluster_{round(100 * threshold)}"
-                        values[usable[row]][key] = entries[usable[leader]].name
+                    found_before.put(asked, _pairwise(members, scores, config.max_pairs))
+                pairwise = Interval(**found_before.get(asked))
+                counts = {t: len({place[k] for k in members}) for t, place in places.items()}
+                diversity[label] = SetDiversity(len(members), pairwise, counts)
         scores.save(folder / "pairs.npz")
     found_before.save()
     return Comparison(tuple(values), diversity, novelty, len(reference.chains), searched)
@@ -232,43 +238,32 @@ def _nearest(
     return np.array([f["tm"] for f in found]), [f["name"] for f in found]
 
 
-def _diversity(
-    members: Sequence[int],
-    chains: Sequence[NDArray[np.float32]],
-    prints: NDArray[np.float32],
-    scores: PairScores,
-    config: CompareConfig,
-) -> dict[str, Any]:
-    """Mean pairwise score and clusters of a set; members by their place in it."""
+def _pairwise(members: Sequence[int], scores: PairScores, most: int) -> dict[str, Any]:
+    """Mean TM-score over pairs of a set, as an interval's fields."""
     first, second = np.triu_indices(len(members), k=1)
-    if len(first) > config.max_pairs:
+    if len(first) > most:
         rng = np.random.default_rng(0)
-        chosen = np.sort(rng.choice(len(first), size=config.max_pairs, replace=False))
+        chosen = np.sort(rng.choice(len(first), size=most, replace=False))
         first, second = first[chosen], second[chosen]
     pairs = [
         (members[i], members[j]) for i, j in zip(first.tolist(), second.tolist(), strict=True)
     ]
-    interval = pair_mean_interval(first, second, scores.of(pairs).mean(axis=1), len(members))
-    candidates = config.candidates(len(members))
+    found = scores.of(pairs).mean(axis=1)
+    return asdict(pair_mean_interval(first, second, found, len(members)))
+
+
+def _leaders(
+    members: Sequence[int],
+    chains: Sequence[NDArray[np.float32]],
+    prints: NDArray[np.float32],
+    scores: PairScores,
+    candidates: int,
+) -> dict[str, list[int]]:
+    """Give the representative of every member by threshold, both by place in the set."""
     lengths = [len(chain) for chain in chains]
     place = {row: k for k, row in enumerate(members)}
-    leaders = []
+    leaders = {}
     for threshold in THRESHOLDS:
         found = leader_clusters(members, lengths, prints, scores, threshold, candidates)
-        leaders.append([place[found[row]] for row in members])
-    return {"pairwise": asdict(interval), "leaders": leaders}
-
-
-def _told(
-    members: Sequence[int], found: Mapping[str, Any]
-) -> tuple[SetDiversity, list[dict[int, int]]]:
-    """Diversity of a set, and the representative of every member by threshold."""
-    places = [
-        {row: members[leader] for row, leader in zip(members, leaders, strict=True)}
-        for leaders in found["leaders"]
-    ]
-    counts = {
-        f"{threshold:g}": len(set(place.values()))
-        for threshold, place in zip(THRESHOLDS, places, strict=True)
-    }
-    return SetDiversity(len(members), Interval(**found["pairwise"]), counts), places
+        leaders[f"{threshold:g}"] = [place[found[row]] for row in members]
+    return leaders

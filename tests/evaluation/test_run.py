@@ -198,6 +198,11 @@ def test_novelty_and_diversity(data_dir, tmp_path):
     for k in range(4):
         shutil.copy(published / f"unconditional_{k}.pdb", place)
     shutil.copy(raw / "1ubq.pdb", place / "stolen.pdb")
+    shutil.copy(raw / "1ubq.pdb", place / "twin.pdb")
+    text = (published / "unconditional_0.pdb").read_text()  # residues 50 to 59 torn away
+    torn = [x[:30] + f"{float(x[30:38]) + 90 * ('50' <= x[22:26].strip() < '60'):8.3f}" + x[38:]
+            for x in text.splitlines() if x.startswith("ATOM")]  # fmt: skip
+    (place / "unconditional_0.pdb").write_text("\n".join([*torn, "END\n"]))
     reference = tmp_path / "reference"
     reference.mkdir()
     for name in ("1ubq", "1shg", "1ten"):
@@ -207,10 +212,15 @@ def test_novelty_and_diversity(data_dir, tmp_path):
     rows = table(tmp_path / "out")
     assert rows["stolen"]["novelty_name"] == "1ubq"
     assert float(rows["stolen"]["novelty_tm"]) == pytest.approx(1, abs=1e-3)
-    assert all(float(r["novelty_tm"]) < 0.6 for n, r in rows.items() if n != "stolen")
+    assert all(float(r["novelty_tm"]) < 0.6 for n, r in rows.items() if n[:2] == "un")
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     found = summary["sets"]["few"]["diversity"]["all"]
     assert found["clusters"] == {"0.5": 5, "0.6": 5}
+    passing = summary["sets"]["few"]["diversity"]["passing"]
+    passed = {n for n, r in rows.items() if r["gate"] == "1"}
+    assert {"stolen", "twin"} < passed < set(rows)
+    assert passing["n"] == len(passed)
+    assert passing["clusters"] == {t: len(passed) - 1 for t in ("0.5", "0.6")}
     assert 0.2 < found["pairwise_tm"]["value"] < 0.4 and summary["references"] == 3
 
 
