@@ -62,6 +62,9 @@ class Sampling:
         Inverse temperature l0; 1 samples the model's law.
     self_conditioning : bool
         The network sees its previous estimate (a declared memory of the run).
+    guidance : float
+        How far estimates are led on, away from what half of the network thinks
+        (`proteinweaver.diffusion.field`).
     repulsion : float
         Strength with which overlapping pieces are moved apart on the way
         (`proteinweaver.diffusion.guidance`).
@@ -84,6 +87,7 @@ class Sampling:
     noise_scale: float | None = None
     step_scale: float = 1.0
     self_conditioning: bool = True
+    guidance: float = 0.0
     repulsion: float = 0.0
     restarts: int = 0
     restart_t: float = 0.5
@@ -267,6 +271,7 @@ def _integrated(
         process,
         condition,
         memory=sampling.self_conditioning,
+        guidance=sampling.guidance,
         repulsion=sampling.repulsion,
         wishes=wishes,
     )

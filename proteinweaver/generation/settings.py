@@ -47,6 +47,9 @@ class SamplerConfig:
         Low-temperature factor on the score; 1 is the trained law.
     self_conditioning : bool
         Feed the previous step's estimate back to the network.
+    guidance : float
+        How far estimates are led on, away from what half of the network thinks; above 3
+        chains fall apart.
     repulsion : float
         Strength with which overlapping pieces are moved apart on the way.
     restarts : int
@@ -63,6 +66,7 @@ class SamplerConfig:
     noise_scale: float | None = None
     step_scale: float = 1.0
     self_conditioning: bool = True
+    guidance: float = 0.0
     repulsion: float = 0.0
     restarts: int = 0
     restart_t: float = 0.5
@@ -74,8 +78,9 @@ class SamplerConfig:
         for name, value in (("churn", self.churn), ("noise_scale", self.noise_scale)):
             if value is not None and not 0 <= value < float("inf"):
                 raise UserError(f"{name} is {value}; give a number from 0")
-        if not 0 <= self.repulsion < float("inf"):
-            raise UserError(f"repulsion is {self.repulsion}; give a number from 0")
+        for name, value in (("repulsion", self.repulsion), ("guidance", self.guidance)):
+            if not 0 <= value < float("inf"):
+                raise UserError(f"{name} is {value}; give a number from 0")
         if self.restarts < 0:
             raise UserError(f"restarts is {self.restarts}; give 0 or more")
         if not 0.05 <= self.restart_t <= 1:
@@ -85,8 +90,8 @@ class SamplerConfig:
 
 
 def domain_sampler() -> SamplerConfig:
-    """Give the default of stage 1: a low temperature, which closes more bonds."""
-    return SamplerConfig(step_scale=2.0)
+    """Give the default of stage 1: a low temperature closes more bonds, guidance pairs strands."""
+    return SamplerConfig(step_scale=2.0, guidance=1.0)
 
 
 def layout_sampler() -> SamplerConfig:

@@ -57,3 +57,20 @@ def test_predictions_are_clean_positions_and_the_score_of_the_clean_rotations(ne
     assert x0.mean(1).abs().max() < 1e-5
     sigma = float(process.rot_law.sigma(0.4))
     assert torch.allclose(score, igso3.score(here[1], out.rot, sigma), atol=1e-5)
+
+
+def test_guidance_leads_away_from_the_first_half_of_the_network(net, process):
+    here, condition = state(4)
+    level = process.level(torch.tensor([0.4]))
+    noisy = (here[1], LENGTH_UNIT * here[0], level, net.settle(condition))
+    previous = None
+    for _ in range(2):  # both passes are led on
+        out = net(*noisy, previous, supervised=True)
+        weak = out.blocks[1][1]  # two blocks, each with its estimate before and after the pull
+        led = out.trans + 1.5 * (out.trans - weak)
+        previous = (out.rot, led)
+    assert (out.trans - weak).abs().max() > 0.1
+    field = FrameField(net, process, condition, memory=False, guidance=1.5)
+    found = field.denoise(*here, 0.4)
+    assert torch.allclose(found.trans, led, atol=1e-5) and torch.equal(found.rot, out.rot)
+    assert field.calls == 2

@@ -8,7 +8,7 @@ from proteinweaver.cli.config import compose
 from proteinweaver.errors import UserError
 from proteinweaver.io.typed import build, plain
 from proteinweaver.training.config import TrainConfig
-from proteinweaver.training.recipes import mixtures
+from proteinweaver.training.recipes import NETWORKS, mixtures
 from proteinweaver.training.run import train
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -39,6 +39,12 @@ def test_keys_win_over_groups_and_experiments():
     )
     assert (config.model.width, config.trainer.max_steps, config.seed) == (64, 3, 5)
     assert config.data.source == "synthetic"
+
+
+def test_layouts_are_trained_with_their_own_network():
+    config = compose("train", TrainConfig, ["experiment=layout"])
+    assert config.stage == config.data.recipe == "layout"
+    assert config.model == NETWORKS["layout"]
 
 
 @pytest.mark.parametrize(
