@@ -12,10 +12,8 @@ the same bytes.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +25,7 @@ from proteinweaver.data.quality import QualityLimits, fault_of
 from proteinweaver.data.split import ChainItem, split_items, without_duplicates
 from proteinweaver.errors import UserError
 from proteinweaver.io.read import STRUCTURE_SUFFIXES, read_structure, stem_of
+from proteinweaver.io.workers import worker_pool
 from proteinweaver.structure.biotite_adapter import annotate_sse
 
 __all__ = ["BuildReport", "build_dataset", "find_structures"]
@@ -233,14 +232,10 @@ def _read_all(
         for file in files:
             yield file[0], read(file)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        try:
-            results = pool.map(read, files, chunksize=8)
-            for file, result in zip(files, results, strict=True):
-                yield file[0], result
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    with worker_pool(workers) as pool:
+        results = pool.map(read, files, chunksize=8)
+        for file, result in zip(files, results, strict=True):
+            yield file[0], result
 
 
 def _read_one(file: tuple[Path, str], limits: QualityLimits) -> _FileResult:

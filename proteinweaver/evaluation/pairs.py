@@ -8,7 +8,7 @@ search replaces it.
 import os
 from collections.abc import Callable, Container, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from proteinweaver.errors import UserError
 from proteinweaver.evaluation.quick import CAREFUL, quick_tm_pairs
 from proteinweaver.evaluation.surroundings import describe, likeness_pairs
+from proteinweaver.io.workers import worker_pool
 
 __all__ = ["LEAST", "PairScores", "cores"]
 
@@ -86,6 +87,7 @@ class PairScores:
         self.workers = workers or cores()
         self._known: dict[Key, tuple[float, float]] = {}
         self._careful: set[Key] = set()
+        self._open = ExitStack()
         self._pool: ProcessPoolExecutor | None = None
         self._is_ready = False
 
@@ -98,8 +100,8 @@ class PairScores:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool = None
+        self._open.close()
 
     def of(self, pairs: Iterable[tuple[int, int]]) -> NDArray[np.float64]:
         """Give the scores of pairs.
@@ -189,11 +191,8 @@ class PairScores:
                 self._is_ready = True
             return map(function, work)
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(
-                self.workers,
-                mp_context=get_context("spawn"),
-                initializer=_receive,
-                initargs=(self.chains,),
+            self._pool = self._open.enter_context(
+                worker_pool(self.workers, _receive, (self.chains,))
             )
         return self._pool.map(function, work)
 

@@ -6,15 +6,14 @@ run here, on batches, for networks hold memory and threads of their own.
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
-from multiprocessing import get_context
 
 from proteinweaver.evaluation.measure import GEOMETRY, ColumnSource, Measured
 from proteinweaver.evaluation.pairs import cores
 from proteinweaver.evaluation.records import Record, record_of, with_measured
 from proteinweaver.evaluation.samples import Entry, Sample, read_sample
+from proteinweaver.io.workers import worker_pool
 
 __all__ = ["Progress", "refresh"]
 
@@ -118,12 +117,8 @@ def _over_chunks(
     if wanted < 2 or (files < _SERIAL and not workers):
         yield from map(work, chunks)
         return
-    with ProcessPoolExecutor(wanted, mp_context=get_context("spawn")) as pool:
-        try:
-            yield from pool.map(work, chunks)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    with worker_pool(wanted) as pool:
+        yield from pool.map(work, chunks)
 
 
 def _measure_chunk(
