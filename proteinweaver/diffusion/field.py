@@ -101,9 +101,10 @@ class FrameField:
 
     def _estimate(self, *noisy: Any) -> Denoised:
         """One call of the network, led away from its first half."""
-        out: Denoised = self.net(*noisy, supervised=self.guidance > 0)
+        is_led = self.guidance > 0
+        out: Denoised = self.net(*noisy, supervised=is_led)
         self.calls += 1
-        if not self.guidance:
+        if not is_led:
             return out
         _, half = out.blocks[len(out.blocks) // 2 - 1]
         return replace(out, trans=out.trans + self.guidance * (out.trans - half))

@@ -6,6 +6,7 @@ two normalisations, novelty is normalised by the design. Chains of a file count 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from proteinweaver.errors import UserError
 from proteinweaver.evaluation.clusters import leader_clusters
 from proteinweaver.evaluation.comparison_cache import ComparisonCache, question
+from proteinweaver.evaluation.diversity import sampled_pairs
 from proteinweaver.evaluation.fingerprints import fingerprints
 from proteinweaver.evaluation.intervals import Interval, pair_mean_interval
 from proteinweaver.evaluation.novelty import (
@@ -184,17 +186,20 @@ def compare(
             scores.save(folder / "pairs.npz")
         for name, rows in sets.items():
             passing = [row for row in rows if _passes(records[usable[row]])]
-            settings = (config.candidates(len(rows)), THRESHOLDS)
-            asked = question("clusters", _CLUSTERING, settings, members=[own[row] for row in rows])
-            if found_before.get(asked) is None:
-                found_before.put(asked, _leaders(rows, chains, prints, scores, settings[0]))
+            most = config.candidates(len(rows))
+            asked = question(
+                "clusters", _CLUSTERING, (most, THRESHOLDS), members=[own[row] for row in rows]
+            )
+            found = found_before.answer(
+                asked, partial(_leaders, rows, chains, prints, scores, most)
+            )
             places = {
                 threshold: dict(zip(rows, (rows[k] for k in leaders), strict=True))
-                for threshold, leaders in found_before.get(asked).items()
+                for threshold, leaders in found.items()
             }
             for threshold, place in places.items():
+                key = f"cluster_{round(100 * float(threshold))}"
                 for row, leader in place.items():
-                    key = f"cluster_{round(100 * float(threshold))}"
                     values[usable[row]][key] = entries[usable[leader]].name
             for label, members in ((name, rows), (f"{name} (passing)", passing)):
                 if not members or (members is passing and len(passing) == len(rows)):
@@ -203,9 +208,11 @@ def compare(
                     sizes = [len(chains[row]) for row in members]
                     novelty[label] = novelty_of(tm[members], sizes, natives)
                 asked = question("pairwise", config.max_pairs, members=[own[k] for k in members])
-                if found_before.get(asked) is None:
-                    found_before.put(asked, _pairwise(members, scores, config.max_pairs))
-                pairwise = Interval(**found_before.get(asked))
+                pairwise = Interval(
+                    **found_before.answer(
+                        asked, partial(_pairwise, members, scores, config.max_pairs)
+                    )
+                )
                 counts = {t: len({place[k] for k in members}) for t, place in places.items()}
                 diversity[label] = SetDiversity(len(members), pairwise, counts)
         scores.save(folder / "pairs.npz")
@@ -240,11 +247,7 @@ def _nearest(
 
 def _pairwise(members: Sequence[int], scores: PairScores, most: int) -> dict[str, Any]:
     """Mean TM-score over pairs of a set, as an interval's fields."""
-    first, second = np.triu_indices(len(members), k=1)
-    if len(first) > most:
-        rng = np.random.default_rng(0)
-        chosen = np.sort(rng.choice(len(first), size=most, replace=False))
-        first, second = first[chosen], second[chosen]
+    first, second = sampled_pairs(len(members), most)
     pairs = [
         (members[i], members[j]) for i, j in zip(first.tolist(), second.tolist(), strict=True)
     ]

@@ -8,7 +8,7 @@ design by the design, the reference and the search; the clusters of a set by all
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,12 @@ class ComparisonCache:
     def put(self, key: str, answer: Mapping[str, Any]) -> None:
         """Keep an answer, in JSON values."""
         self._known[key] = self._asked[key] = dict(answer)
+
+    def answer(self, key: str, find: Callable[[], Mapping[str, Any]]) -> Any:
+        """Answer to a question, found and kept where it was never asked."""
+        if self.get(key) is None:
+            self.put(key, find())
+        return self.get(key)
 
     def save(self) -> None:
         """Write what was asked since the file was read.

@@ -9,12 +9,31 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any
 
 __all__ = ["worker_pool"]
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class _Worker(SpawnProcess):
+    def start(self) -> None:
+        """Start with an environment of its own; the caller's is as before."""
+        before = {name: os.environ.get(name) for name in _THREADS}
+        os.environ.update(dict.fromkeys(_THREADS, "1"))
+        try:
+            super().start()
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
+
+
+class _Context(SpawnContext):
+    Process = _Worker
 
 
 @contextmanager
@@ -37,17 +56,8 @@ def worker_pool(
     ProcessPoolExecutor
         At the end work that has not begun is dropped.
     """
-    before = {name: os.environ.get(name) for name in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, "1"))  # read by processes that start from here on
-    pool = ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=start, initargs=given
-    )
+    pool = ProcessPoolExecutor(workers, mp_context=_Context(), initializer=start, initargs=given)
     try:
         yield pool
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

@@ -16,6 +16,7 @@ def test_workers_have_one_thread_and_the_caller_keeps_its_own(monkeypatch):
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
     with worker_pool(1) as pool:
         found = set(pool.map(threads, range(3)))
+        assert os.environ["OMP_NUM_THREADS"] == "7", "not even while they work"
     assert len(found) == 1 and found.pop()[1] == "1"
     assert os.environ["OMP_NUM_THREADS"] == "7" and "OPENBLAS_NUM_THREADS" not in os.environ
 
