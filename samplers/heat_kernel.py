@@ -102,11 +102,21 @@ def density(w: Tensor, tau: Tensor) -> Tensor:
 
 def radial_score_over_angle(w: Tensor, tau: Tensor) -> Tensor:
     """(d log f/dw) / w, smooth and even in w."""
-    low, high = tau.clamp(max=_SWITCH), tau.clamp(min=_SWITCH)
-    b, slope = _images(w, low)
-    near = cotangent_deficit(w.square()) - 1 / low + slope / b
-    f, df = _characters(w, high)
-    return torch.where(tau < _SWITCH, near, df / f)
+    if tau.dim() == 0 and tau.device.type == "cpu":  # one variance: one of the sums is enough
+        return _score_by_images(w, tau) if tau < _SWITCH else _score_by_characters(w, tau)
+    near = _score_by_images(w, tau.clamp(max=_SWITCH))
+    far = _score_by_characters(w, tau.clamp(min=_SWITCH))
+    return torch.where(tau < _SWITCH, near, far)
+
+
+def _score_by_images(w: Tensor, tau: Tensor) -> Tensor:
+    b, slope = _images(w, tau)
+    return cotangent_deficit(w.square()) - 1 / tau + slope / b
+
+
+def _score_by_characters(w: Tensor, tau: Tensor) -> Tensor:
+    f, slope = _characters(w, tau)
+    return slope / f
 
 
 def _gaussian_antiderivative(x: Tensor, tau: Tensor) -> Tensor:

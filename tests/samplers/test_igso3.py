@@ -269,3 +269,13 @@ def test_score_second_moment_is_smooth_and_keeps_dtype():
     assert torch.autograd.gradcheck(igso3.score_second_moment, sigma.requires_grad_())
     assert igso3.score_second_moment(sigma.detach().float()).dtype == torch.float32
     assert igso3.score_second_moment(0.02).item() * 0.02**2 / 3 == pytest.approx(1, abs=2e-4)
+
+
+@pytest.mark.parametrize("sigma", [0.05, 0.9, 0.999, 1.0, 1.001, 2.5])
+def test_one_variance_and_a_variance_each_give_the_same_score(sigma):
+    """Where all share one, only the sum that converges there is taken."""
+    angles = torch.linspace(0.0, torch.pi, 31, dtype=torch.float64)
+    one = igso3.score_over_angle(angles, sigma)
+    each = igso3.score_over_angle(angles, torch.full_like(angles, sigma))
+    torch.testing.assert_close(one, each, rtol=1e-13, atol=0)
+    assert one.isfinite().all()
