@@ -81,13 +81,32 @@ class FrameField:
         -------
         Denoised
         """
-        level = self.process.level(torch.full((trans.shape[0],), t, device=trans.device))
-        noisy = (rot, LENGTH_UNIT * trans, level, self._setting)
+        return self.estimate(trans, rot, t)
+
+    def estimate(self, trans: Tensor, rot: Tensor, t: float) -> Denoised:
+        """Clean frames at a state, as `denoise`, with gradient where it is enabled.
+
+        What the network remembers, and how steering moves pieces, count as constants.
+        """
+        time = torch.full((len(trans),), t, dtype=trans.dtype, device=trans.device)
+        noisy = (rot, LENGTH_UNIT * trans, self.process.level(time), self._setting)
         previous = self._previous
         if previous is None or not self.memory:
-            first = self._estimate(*noisy)
+            with torch.no_grad():
+                first = self._estimate(*noisy)
             previous = (first.rot, first.trans)
         out = self._estimate(*noisy, previous)
+        own = (out.rot.detach(), out.trans.detach())
+        moved = self._steered(replace(out, rot=own[0], trans=own[1]), t)
+        self._previous = (moved.rot, moved.trans)
+        if not out.trans.requires_grad:
+            return moved
+        turn = own[0].transpose(-1, -2) @ moved.rot
+        return replace(out, rot=out.rot @ turn, trans=out.trans + (moved.trans - own[1]))
+
+    @torch.no_grad()
+    def _steered(self, out: Denoised, t: float) -> Denoised:
+        """Move whole pieces: apart where they overlap, then as the wishes say."""
         rho2 = self.process.trans_law.rho(t) ** 2
         if self.repulsion:
             share = self.repulsion * rho2 / (rho2 + 0.01) / (1.0 + rho2)
@@ -96,7 +115,6 @@ class FrameField:
         if any(self.wishes):
             share = rho2 / (rho2 + 1e-4)
             out = self._granted(out, share, share / (1.0 + rho2))
-        self._previous = (out.rot, out.trans)
         return out
 
     def _estimate(self, *noisy: Any) -> Denoised:

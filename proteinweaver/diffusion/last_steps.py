@@ -25,10 +25,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from proteinweaver.diffusion.field import FrameField
 from proteinweaver.diffusion.process import FrameProcess
-from proteinweaver.nets.condition import Condition
-from proteinweaver.nets.denoiser import LENGTH_UNIT, Denoised, Denoiser, centred
-from samplers import igso3, steppers
+from proteinweaver.nets.denoiser import LENGTH_UNIT, Denoised, centred
+from samplers import steppers
 from samplers.integrate import Component, integrate
 from samplers.so3 import haar, polish
 from samplers.spaces import SO3, Euclidean, State
@@ -65,9 +65,7 @@ def pure_noise(
 
 
 def sample_with_gradient(
-    net: Denoiser,
-    process: FrameProcess,
-    condition: Condition,
+    field: FrameField,
     state: tuple[Tensor, Tensor],
     grid: Sequence[float],
     last: int,
@@ -75,13 +73,11 @@ def sample_with_gradient(
 ) -> Denoised:
     """Integrate the reverse process; the last calls of the network carry gradient.
 
-    Without self-conditioning, so that the field is a pure function of (state, t).
-
     Parameters
     ----------
-    net : Denoiser
-    process : FrameProcess
-    condition : Condition
+    field : FrameField
+        Network, condition and steering of the batch, not called yet. What the network remembers
+        of the call before, and how steering moves pieces, count as constants.
     state : tuple of Tensor
         Translations (units of `LENGTH_UNIT`) and rotations at ``grid[0]``.
     grid : sequence of float
@@ -102,31 +98,26 @@ def sample_with_gradient(
     """
     if not 1 <= last <= len(grid):
         raise ValueError(f"gradient through {last} of {len(grid)} calls; give 1 to {len(grid)}")
-    setting = net.settle(condition)
-    first, calls = len(grid) - last, 0
+    process, first, calls = field.process, len(grid) - last, 0
 
     def denoise(at: State, t: float) -> Denoised:
         nonlocal calls
         trans, rot = at
-        time = torch.full((len(trans),), t, dtype=trans.dtype, device=trans.device)
         with torch.set_grad_enabled(torch.is_grad_enabled() and calls >= first):
-            level = process.level(time)
-            out: Denoised = net(rot, LENGTH_UNIT * trans, level, setting)
-        calls += 1
-        if not skip or not trans.requires_grad:
-            return out
-        share = (level.alpha / (level.alpha**2 + level.sigma**2))[:, None, None]
-        passed = LENGTH_UNIT * share * (trans - trans.detach())
-        return replace(out, trans=out.trans + passed)
+            out = field.estimate(trans, rot, t)
+            calls += 1
+            if not skip or not trans.requires_grad:
+                return out
+            alpha, sigma = process.trans_law.alpha(t), process.trans_law.sigma(t)
+            passed = LENGTH_UNIT * alpha / (alpha**2 + sigma**2) * (trans - trans.detach())
+            return replace(out, trans=out.trans + passed)
 
-    def field(at: State, t: float) -> State:
-        out = denoise(at, t)
-        sigma = at[0].new_tensor(process.rot_law.sigma(t))
-        return out.trans / LENGTH_UNIT, igso3.score(at[1], out.rot, sigma)
+    def drift(at: State, t: float) -> State:
+        return field.predictions(at, denoise(at, t), t)
 
     components = (
         Component(Euclidean(), process.trans_law, "x0"),
         Component(SO3(), process.rot_law, "score"),
     )
-    trans, rot = integrate(field, state, grid, steppers.make("ddim"), components)
+    trans, rot = integrate(drift, state, grid, steppers.make("ddim"), components)
     return denoise((trans, polish(rot)), grid[-1])

@@ -10,6 +10,7 @@ face to face. A piece is never deformed, and where all wishes are met nothing mo
 """
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from proteinweaver.diffusion.bodies import Bodies, contact_point
 
-__all__ = ["TOUCH", "Bound", "Interface", "Wishes", "meet_wishes"]
+__all__ = ["TOUCH", "Bound", "Interface", "Wishes", "meet_wishes", "tethers"]
 
 #: CA pairs of two pieces are not drawn closer than this (angstrom) by a wish.
 TOUCH = 4.5
@@ -103,6 +104,28 @@ class Wishes:
     def __bool__(self) -> bool:
         """Whether anything is asked."""
         return bool(self.bounds) or bool(self.interfaces) or self.obstacle is not None
+
+
+def tethers(piece: Tensor, reach: Callable[[int], float]) -> tuple[Bound, ...]:
+    """Let the stretches between pieces hold them as far as they reach.
+
+    Parameters
+    ----------
+    piece : Tensor, dtype=int64, shape=(L,)
+        Piece numbers, -1 for none.
+    reach : callable
+        From residues of a stretch to angstrom.
+
+    Returns
+    -------
+    tuple of Bound
+    """
+    known = (piece >= 0).nonzero()[:, 0].tolist()
+    return tuple(
+        Bound(torch.tensor([i]), torch.tensor([j]), 0.0, reach(j - i - 1))
+        for i, j in itertools.pairwise(known)
+        if piece[i] != piece[j]
+    )
 
 
 def _apply(bodies: Bodies, bound: Bound, share: float) -> bool:

@@ -25,6 +25,7 @@ __all__ = [
     "domain_labels",
     "domain_ranges",
     "linker_ranges",
+    "linker_reach",
     "linker_span",
     "linkers_feasible",
 ]
@@ -36,6 +37,7 @@ NAN = float("nan")
 _CLASH = 3.0
 _PEPTIDE = (1.2, 1.5)  # C-N across a link
 _CIS = (2.7, 3.2)  # CA-CA across a cis peptide
+_EASE = 0.85
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,23 @@ def linker_span(residues: int) -> tuple[float, float]:
     if residues <= 0:
         return CA_CA_TRANS
     return (4.8 if residues == 1 else 3.8), 0.3 + 3.5 * (residues + 1)
+
+
+def linker_reach(residues: int) -> float:
+    """Tell the CA-CA distance that a linker may be drawn to: a taut one does not close.
+
+    Parameters
+    ----------
+    residues : int
+        Residues strictly between the two ends, 0 or more.
+
+    Returns
+    -------
+    float
+        Angstrom; 0.85 of the greatest span, for a direct fusion all of it.
+    """
+    high = linker_span(residues)[1]
+    return _EASE * high if residues > 0 else high
 
 
 def linkers_feasible(ca: ArrayLike, domain: ArrayLike) -> list[bool]:

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from proteinweaver.diffusion.wishes import Bound, Interface, Wishes
-from proteinweaver.domains.trends import native_contacts
-from proteinweaver.evaluation.assembly import linker_span
+from proteinweaver.diffusion.wishes import Bound, Interface, Wishes, tethers
+from proteinweaver.domains.trends import CONTACT_SHARE, native_contacts
+from proteinweaver.evaluation.assembly import linker_reach
 from proteinweaver.evaluation.superposition import move, rmsd, superpose
 from proteinweaver.generation.batching import groups
 from proteinweaver.generation.closing import close_chain
@@ -34,13 +34,8 @@ __all__ = ["Assembly", "AssemblyRequest", "Inside", "assemble_domains"]
 
 #: Residues that a break inside a domain is taken to span where the numbering does not tell.
 _UNKNOWN_GAP = 8
-#: Share of a linker's greatest span that wishes may stretch it to: a taut one does not close.
-_EASE = 0.85
 #: Rounds of guidance at every step, with wishes and without.
 _ROUNDS, _ROUNDS_UNASKED = 8, 3
-#: Share of the native contacts until which consecutive domains are drawn together while sampling.
-#: About three quarters of them are there at the end: the network and the closing take the rest.
-CONTACT_SHARE = 1.4
 
 
 @dataclass(frozen=True)
@@ -174,16 +169,10 @@ class AssemblyRequest:
         if self.start is not None and not asked:
             return Wishes()
         piece = condition.piece[0]
-        known = (piece >= 0).nonzero()[:, 0].tolist()
-        tethers = [
-            Bound(torch.tensor([i]), torch.tensor([j]), 0.0, _reach(j - i - 1))
-            for i, j in itertools.pairwise(known)
-            if piece[i] != piece[j]
-        ]
         obstacle = None if self.obstacle is None else torch.as_tensor(self.obstacle)
         anchor = int(piece[self.insides[self.anchor].start]) if obstacle is not None else -1
         return Wishes(
-            (*self.bounds, *tethers),
+            (*self.bounds, *tethers(piece, linker_reach)),
             obstacle,
             anchor,
             interfaces=self._interfaces(),
@@ -307,12 +296,6 @@ def assemble_domains(
                 trajectory_of(drawn, row, request.length) if trajectory else None,
             )
     return [chains[k] for k in range(len(requests))]
-
-
-def _reach(residues: int) -> float:
-    """CA distance that a linker spans without being taut, in angstrom."""
-    high = linker_span(residues)[1]
-    return _EASE * high if residues else high
 
 
 def _lay_rigid(coord: torch.Tensor, request: AssemblyRequest) -> None:

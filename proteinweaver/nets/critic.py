@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, nn, set_grad_enabled
 from torch.nn import functional
 
 from proteinweaver.nets.critic_descriptors import DESCRIPTORS, residue_descriptors
@@ -107,6 +107,11 @@ class Judgement:
 
     chain: Tensor
     residue: Tensor
+
+
+def _if_asked(chains: PackedChains) -> set_grad_enabled:
+    """Gradient of features only where somebody wants that of the coordinates."""
+    return set_grad_enabled(torch.is_grad_enabled() and chains.coord.requires_grad)
 
 
 def _mean(messages: Tensor, near: Tensor) -> Tensor:
@@ -283,7 +288,7 @@ class StructureTrunk(nn.Module):
 
     def trunk(self, chains: PackedChains) -> Trunk:
         """Run the trunk."""
-        with torch.no_grad():
+        with _if_asked(chains):
             edges = edge_features(chains.coord, chains.neighbour)
             nodes = node_features(chains.coord, chains.index)
         h = self.node_in(nodes)
@@ -373,9 +378,9 @@ class Critic(StructureTrunk):
                 branch.plain.bias.copy_(law.bias)
 
     def judge(self, chains: PackedChains) -> Judgement:
-        """Logits of soundness from every branch."""
+        """Logits of soundness from every branch; with gradient where coordinates have one."""
         count = chains.count
-        with torch.no_grad():
+        with _if_asked(chains):
             described = residue_descriptors(chains)
         trunk = self.judging.trunk(chains)
         found = [branch(trunk, described, chains, count) for branch in self.branches]

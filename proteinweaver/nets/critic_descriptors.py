@@ -72,9 +72,10 @@ def residue_descriptors(chains: PackedChains) -> Tensor:
     distant = strength * (apart > _LONG_BOND)
     donated, donated_far = strength.amax(-1), distant.amax(-1)
     rows = chains.neighbour.flatten()
-    accepted = strength.new_zeros(2, len(energy))
-    for k, value in enumerate((strength, distant)):
-        accepted[k].scatter_reduce_(0, rows, value.flatten(), "amax")
+    nothing = strength.new_zeros(len(energy))
+    accepted, accepted_far = (
+        nothing.scatter_reduce(0, rows, value.flatten(), "amax") for value in (strength, distant)
+    )
     ca = chains.coord[:, 1]
     distance = (ca[chains.neighbour] - ca[:, None]).norm(dim=-1)
     far_contact = torch.sigmoid((8.0 - distance) / 0.2) * (apart >= _LONG_CONTACT) * chains.near
@@ -96,8 +97,8 @@ def residue_descriptors(chains: PackedChains) -> Tensor:
         (
             donated,
             donated_far,
-            accepted[0],
-            accepted[1],
+            accepted,
+            accepted_far,
             far_contact.sum(-1) / 4.0,
             near_contact.sum(-1) / 20.0,
             distance.amax(-1) / 10.0,

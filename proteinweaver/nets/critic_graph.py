@@ -149,7 +149,8 @@ def edge_features(coord: Tensor, neighbour: Tensor) -> Tensor:
     width = (_HIGH - _LOW) / (_CENTRES - 1)
     basis = torch.exp(-(((distance[..., None] - centres) / width).square()))
     ca = seen[:, :, 1]
-    direction = ca / (ca.square().sum(-1, keepdim=True).sqrt() + 1e-3)
+    # a residue is its own first neighbour: the root needs a slope at zero
+    direction = ca / (ca.square().sum(-1, keepdim=True).add(1e-12).sqrt() + 1e-3)
     axes = torch.einsum("rji,rkjl->rkil", rot, rot[neighbour])
     return torch.cat(
         (basis.flatten(-2), 0.1 * seen.flatten(-2), direction, axes.flatten(-2)), dim=-1

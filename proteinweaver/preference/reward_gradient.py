@@ -1,8 +1,9 @@
 """Fine-tuning on a differentiable reward by its gradient through the last steps of sampling.
 
-No pairs, no log-ratios: a design is sampled from the policy and the weights climb its reward. Of
-all objectives the quickest to climb and the quickest to cheat, so it wants a pull to the first
-reference and a reward without loopholes.
+No pairs, no log-ratios: a design is sampled from the policy, steered as `assemble` steers it, and
+the weights climb the reward of its poses. Of all objectives the quickest to climb and the quickest
+to cheat, so it looks at nothing but poses, wants a pull to the first reference, and a judge that
+was not climbed.
 
 References
 ----------
@@ -16,12 +17,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from proteinweaver.diffusion.field import FrameField
 from proteinweaver.diffusion.last_steps import pure_noise, sample_with_gradient
 from proteinweaver.diffusion.process import FrameProcess
 from proteinweaver.errors import UserError
+from proteinweaver.evaluation.critic import load_critic
 from proteinweaver.nets.condition import Condition
 from proteinweaver.nets.denoiser import Denoiser
-from proteinweaver.preference.soft_rewards import soft_clash, soft_interface
+from proteinweaver.preference.poses import on_known_insides, steering
+from proteinweaver.preference.soft_rewards import soft_clash, soft_interface, soft_soundness
 
 __all__ = ["RewardGradientConfig", "reward_of_samples"]
 
@@ -39,14 +43,26 @@ class RewardGradientConfig:
     end : float
         Time of the estimate that is rewarded; 0: the design, at the end of all noise. How domains
         lie is decided above 0.3, so `last` must reach back to there, or `end` lie there.
-    clash : float
-        Weight of the overlap; contacts have weight one.
+    contacts, clash, soundness : float
+        Weights of the soft interface, of the overlap and of the critic's soundness. The critic
+        does not see overlaps, so soundness wants a weight on them beside it.
+    drift : float
+        Weight of the mean square drift of the insides (A^2).
+    branches : tuple of int
+        Of the critic, whose mean is climbed; the others are only told.
+    repulsion : float
+        Of the sampler; as in `assemble`.
     """
 
     last: int = 0
     num_steps: int = 12
     end: float = 0.0
+    contacts: float = 1.0
     clash: float = 0.2
+    soundness: float = 0.0
+    drift: float = 0.5
+    repulsion: float = 0.3
+    branches: tuple[int, ...] = (0, 1)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be sampled."""
@@ -57,6 +73,12 @@ class RewardGradientConfig:
             )
         if not 0 <= self.end < 1:
             raise UserError(f"reward_gradient.end is {self.end}; give 0 to below 1")
+        for name in ("contacts", "clash", "soundness", "drift", "repulsion"):
+            value = getattr(self, name)
+            if not 0 <= value < float("inf"):
+                raise UserError(f"reward_gradient.{name} is {value}; give 0 or more")
+        if self.soundness and not self.branches:
+            raise UserError("reward_gradient.branches is empty; name branches, such as [0,1]")
 
 
 def reward_of_samples(
@@ -81,20 +103,42 @@ def reward_of_samples(
     Returns
     -------
     reward : Tensor, shape=(B,)
-        Soft interface less weighted overlap, with gradient.
+        Weighted sum of soft rewards, with gradient.
     figures : dict of str to float
-        ``contacts`` and ``overlap``, means.
+        ``contacts``, ``overlap`` and ``drift`` (A^2), means; with a critic ``soundness``, and
+        ``held_out`` by the branches that are not climbed.
+
+    Raises
+    ------
+    UserError
+        If the critic has no such branch.
     """
     state = pure_noise(process, condition.mask, [_generator(key) for key in keys])
     end = max(config.end, process.config.t_min)
     grid = [1.0 + (end - 1.0) * k / config.num_steps for k in range(config.num_steps + 1)]
-    out = sample_with_gradient(policy, process, condition, state, grid, config.last, skip=True)
+    field = FrameField(
+        policy, process, condition, repulsion=config.repulsion, wishes=steering(condition)
+    )
+    out, drift = on_known_insides(
+        sample_with_gradient(field, state, grid, config.last, skip=True), condition
+    )
     contacts = soft_interface(out.trans, condition.piece)
     overlap = soft_clash(out.trans, condition.piece)
-    figures = {"contacts": contacts, "overlap": overlap}
-    return contacts - config.clash * overlap, {
-        name: float(value.detach().mean()) for name, value in figures.items()
-    }
+    reward = config.contacts * contacts - config.clash * overlap - config.drift * drift
+    figures = {"contacts": contacts, "overlap": overlap, "drift": drift}
+    if config.soundness:
+        votes = soft_soundness(out, condition, load_critic())
+        others = [k for k in range(len(votes)) if k not in config.branches]
+        if not set(config.branches) <= set(range(len(votes))):
+            raise UserError(
+                f"reward_gradient.branches is {list(config.branches)}; the critic has branches 0"
+                f" to {len(votes) - 1}"
+            )
+        figures["soundness"] = votes[list(config.branches)].mean(0)
+        if others:
+            figures["held_out"] = votes[others].mean(0)
+        reward = reward + config.soundness * figures["soundness"]
+    return reward, {name: float(value.detach().mean()) for name, value in figures.items()}
 
 
 def _generator(key: str) -> torch.Generator:

@@ -7,7 +7,13 @@ by those, on fresh samples.
 import torch
 from torch import Tensor
 
-__all__ = ["soft_clash", "soft_interface"]
+from proteinweaver.evaluation.critic import TrainedCritic
+from proteinweaver.nets.condition import Condition
+from proteinweaver.nets.critic_graph import pack
+from proteinweaver.nets.denoiser import Denoised
+from proteinweaver.structure.frames import coord_from_frames
+
+__all__ = ["soft_clash", "soft_interface", "soft_soundness"]
 
 _CONTACT, _SOFTNESS, _CONTACTS = 8.0, 1.0, 15.0  # A, A, contacts that a junction needs
 _TOUCH = 4.0  # A
@@ -59,3 +65,31 @@ def soft_clash(ca: Tensor, piece: Tensor) -> Tensor:
     distance, pairs = _between(ca, piece)
     overlap = ((_TOUCH - distance).clamp_min(0.0).square() * pairs).sum((1, 2))
     return torch.log1p(overlap)
+
+
+def soft_soundness(design: Denoised, condition: Condition, critic: TrainedCritic) -> Tensor:
+    """Soundness by every branch of the critic, with the gradient of the coordinates.
+
+    Parameters
+    ----------
+    design : Denoised
+    condition : Condition
+        Tells padding, and places along the chain.
+    critic : TrainedCritic
+        On the CPU, where it is computed.
+
+    Returns
+    -------
+    Tensor, shape=(branches, B)
+        Calibrated probabilities.
+    """
+    coord = coord_from_frames(design.rot, design.trans, design.psi).cpu()
+    rows = [row.nonzero()[:, 0] for row in condition.mask.cpu()]
+    chains = pack(
+        [chain[row] for chain, row in zip(coord, rows, strict=True)],
+        [place[row] for place, row in zip(condition.index.cpu(), rows, strict=True)],
+        critic.net.config.judge_neighbours,
+    )
+    law = critic.calibration
+    votes = torch.sigmoid(law.slope * critic.net.judge(chains).chain + law.offset)
+    return votes.to(design.trans.device)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from proteinweaver.diffusion.field import FrameField
 from proteinweaver.diffusion.last_steps import pure_noise, sample_with_gradient
 from proteinweaver.diffusion.process import FrameProcess, ProcessConfig
 from proteinweaver.nets.condition import Condition, unconditional
@@ -30,10 +31,10 @@ class Smooth(nn.Module):
         self.since, self.calls = 0, 0
 
     def settle(self, condition: Condition) -> Condition:
-        self.calls = 0
+        self.calls = -1  # one more to have an estimate to remember
         return condition
 
-    def forward(self, rot: Tensor, trans: Tensor, level, condition: Condition) -> Denoised:
+    def forward(self, rot: Tensor, trans: Tensor, level, condition, *_, **__) -> Denoised:
         early = self.before is not None and self.calls < self.since
         weight = self.before if early else self.weight
         self.calls += 1
@@ -53,7 +54,7 @@ def start(condition: Condition) -> tuple[Tensor, Tensor]:
 
 def measure(net: nn.Module, condition: Condition, last: int) -> Tensor:
     """Any smooth function of frames."""
-    out = sample_with_gradient(net, PROCESS, condition, start(condition), GRID, last)
+    out = sample_with_gradient(FrameField(net, PROCESS, condition), start(condition), GRID, last)
     return (out.trans / 10.0).square().sum() + (out.rot[..., 0] * out.trans).sum() / 10.0
 
 
@@ -94,13 +95,14 @@ class Stopped(nn.Module):
         )
 
     def settle(self, condition: Condition) -> Condition:
-        self.calls = 0
+        self.calls = -1  # one more to have an estimate to remember
         return condition
 
-    def forward(self, rot: Tensor, trans: Tensor, level, condition: Condition) -> Denoised:
+    def forward(self, rot: Tensor, trans: Tensor, level, condition, *_, **__) -> Denoised:
         share = (level.alpha / (level.alpha**2 + level.sigma**2))[:, None, None]
         first = trans.detach() if self.cut else trans
-        clean = share * first + centred(self.steps[None, self.calls], condition.mask)
+        step = self.steps[max(self.calls, 0)]
+        clean = share * first + centred(step[None], condition.mask)
         self.calls += 1
         return Denoised(rot, clean, rot[..., 0, :2], ())
 
@@ -112,7 +114,7 @@ def test_a_skip_puts_back_what_the_first_stop_cuts():
         net = Stopped(cut)
         condition = unconditional(LENGTH)
         noise = start(condition)
-        out = sample_with_gradient(net, PROCESS, condition, noise, GRID, 3, skip)
+        out = sample_with_gradient(FrameField(net, PROCESS, condition), noise, GRID, 3, skip)
         value = (out.trans / 10.0).square().sum()
         value.backward()
         grads.append(net.steps.grad)
@@ -155,16 +157,16 @@ def test_the_denoiser_learns_by_its_last_call():
 
         def __init__(self, change: Tensor) -> None:
             super().__init__()
-            self.calls, self.change = 0, change
+            self.calls, self.change = -1, change
 
         def settle(self, condition):
             return net.settle(condition)
 
-        def forward(self, *args):
+        def forward(self, *args, **more):
             self.calls += 1
             if self.calls == len(GRID):
                 weight.data = base + self.change
-            out = net(*args)
+            out = net(*args, **more)
             weight.data = base
             return out
 

@@ -1,5 +1,7 @@
 """The critic's network: invariance, order of decoding as a law of probability, packing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -135,3 +137,22 @@ def test_descriptors_count_what_the_geometry_columns_count():
     assert found[44:70, 0].min() > 0.9  # inside a helix every N-H donates
     assert found[40:66, 2].min() > 0.9  # and every O accepts
     assert found[40:, 1].max() < 0.1  # never over more than five residues
+
+
+def test_logits_have_the_gradient_of_the_coordinates(net):
+    coord, direction = chain(24, 3), torch.randn(24, 4, 3, dtype=torch.float64)
+
+    def logits(step, neighbour=None):
+        chains = packed(coord + step * direction)
+        # nearest residues change in steps; the slope is that of a fixed graph
+        return net.judge(chains if neighbour is None else replace(chains, neighbour=neighbour))
+
+    near = packed(coord).neighbour
+    step = torch.zeros((), dtype=torch.float64, requires_grad=True)
+    slope = torch.autograd.grad(logits(step, near).chain.sum(), step)[0]
+    with torch.no_grad():
+        ahead, behind = (logits(x, near).chain.sum() for x in (1e-5, -1e-5))
+    assert float(slope) == pytest.approx(float(ahead - behind) / 2e-5, rel=1e-5)
+    assert abs(float(slope)) > 1e-4
+    still = net.judge(packed(coord))
+    assert torch.equal(still.chain, logits(step.detach()).chain)

@@ -263,6 +263,22 @@ def test_a_soft_reward_is_climbed(pairs, tiny_weights, tmp_path):
         align(replace(one, reward_gradient=RewardGradientConfig()))
 
 
+def test_the_critic_is_climbed_and_another_branch_looks_on(pairs, tiny_weights, tmp_path):
+    rows: list[dict[str, float]] = []
+    climb = RewardGradientConfig(
+        last=2, num_steps=2, contacts=0.0, clash=0.0, drift=0.0, soundness=1.0
+    )
+    one = config(pairs, tiny_weights, tmp_path / "climbs", steps=2)
+    assert align(replace(one, reward_gradient=climb), rows.append).finished
+    first = next(row for row in rows if "soundness" in row)
+    assert first["total"] == pytest.approx(-first["soundness"], abs=1e-6)
+    assert 0 < first["held_out"] < 1 and first["held_out"] != first["soundness"]
+    missing = replace(climb, branches=(0, 7))
+    one = replace(one, out=str(tmp_path / "missing"), reward_gradient=missing)
+    with pytest.raises(UserError, match=r"\[0, 7\]; the critic has branches 0 to 2"):
+        align(one)
+
+
 def test_what_does_not_belong_together_is_refused(pairs, tiny_weights, tmp_path):
     good = config(pairs, tiny_weights, tmp_path / "run", steps=1)
     align(good)

@@ -1,0 +1,117 @@
+"""Known insides under a gradient of rigid motions; steering as `assemble` does it."""
+
+import numpy as np
+import pytest
+import torch
+
+from proteinweaver.generation.assembly_stage import AssemblyRequest, Inside
+from proteinweaver.generation.condition import stack_conditions
+from proteinweaver.nets.denoiser import Denoised
+from proteinweaver.preference.poses import on_known_insides, steering
+from proteinweaver.structure.frames import frames_from_coord
+from proteinweaver.structure.ideal import build_backbone
+from samplers.noise import NoiseKey
+
+
+def domain(length: int, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    phi, psi = -1.2 + 0.6 * rng.standard_normal((2, length))
+    return build_backbone(torch.from_numpy(phi), torch.from_numpy(psi + 1.0)).float().numpy()
+
+
+@pytest.fixture(scope="module")
+def requests() -> list[AssemblyRequest]:
+    def asked(*lengths: int) -> AssemblyRequest:
+        insides, start = [], 0
+        for k, length in enumerate(lengths):
+            insides.append(Inside(start, domain(length, k), "adapt"))
+            start += length + 9
+        return AssemblyRequest(start - 9, tuple(insides), NoiseKey(0, "x", 0, "assembly"))
+
+    return [asked(60, 45), asked(30, 40, 20)]
+
+
+@pytest.fixture(scope="module")
+def condition(requests):
+    return stack_conditions([request.condition() for request in requests])
+
+
+def estimate(condition, noise: float) -> Denoised:
+    """Pieces in random poses, with noise; linkers anywhere."""
+    generator = torch.Generator().manual_seed(4)
+    shape = condition.mask.shape
+    trans = 10.0 * torch.randn(*shape, 3, generator=generator)
+    rot, _ = frames_from_coord(torch.randn(*shape, 3, 3, generator=generator))
+    for row, number in ((0, 0), (0, 1), (1, 0), (1, 1), (1, 2)):
+        own = condition.piece[row] == number
+        turn, _ = frames_from_coord(torch.randn(3, 3, generator=generator))
+        trans[row, own] = condition.known_trans[row, own] @ turn.T + 20.0 * number
+        rot[row, own] = turn @ condition.known_rot[row, own]
+    trans = trans + noise * torch.randn(*shape, 3, generator=generator)
+    return Denoised(rot, trans, torch.zeros(*shape, 2), ())
+
+
+def test_insides_are_as_known_and_linkers_as_estimated(condition):
+    noisy = estimate(condition, 0.5)
+    out, drift = on_known_insides(noisy, condition)
+    for row, length in enumerate(condition.lengths):
+        square = 0.0
+        for number in range(int(condition.piece[row].max()) + 1):
+            own = condition.piece[row] == number
+            known = condition.known_trans[row, own]
+            placed = out.trans[row, own].double()
+            torch.testing.assert_close(
+                torch.cdist(placed, placed), torch.cdist(known.double(), known.double()),
+                atol=1e-3, rtol=0,
+            )  # fmt: skip
+            square += float((out.trans - noisy.trans)[row, own].square().sum())
+        has = condition.piece[row, :length] >= 0
+        assert float(drift[row]) == pytest.approx(square / int(has.sum()), rel=1e-5)
+        assert 0.4 < float(drift[row]) < 0.9  # three times 0.5^2, less what a fit takes
+        linker = ~has
+        assert torch.equal(out.trans[row, :length][linker], noisy.trans[row, :length][linker])
+    assert float(on_known_insides(estimate(condition, 0.0), condition)[1].max()) < 1e-6
+
+
+def test_only_rigid_motions_have_a_gradient(condition):
+    clean = estimate(condition, 0.0)
+    trans = clean.trans.clone().requires_grad_()
+    out, _ = on_known_insides(Denoised(clean.rot, trans, clean.psi, ()), condition)
+    generator = torch.Generator().manual_seed(5)
+    row, own = 1, condition.piece[1] == 1
+    at = clean.trans[row, own] - clean.trans[row, own].mean(0)
+    slope, slope_rot = (
+        torch.randn(len(at), *shape, generator=generator) for shape in ((3,), (3, 3))
+    )
+    value = (out.trans[row, own] * slope).sum() + (out.rot[row, own] * slope_rot).sum()
+    gradient = torch.autograd.grad(value, trans)[0]
+    assert float(gradient[0].abs().max()) == 0.0
+    assert float(gradient[row, ~own].abs().max()) == 0.0
+    shift, turn = torch.randn(2, 3, generator=generator)
+    step = shift + torch.linalg.cross(turn.expand_as(at), at)
+    angle = torch.zeros(3, 3)
+    angle[[2, 0, 1], [1, 2, 0]], angle[[1, 2, 0], [2, 0, 1]] = turn, -turn
+    expected = (step * slope).sum() + (angle @ clean.rot[row, own] * slope_rot).sum()
+    found = (gradient[row, own] * step).sum()
+    assert float(found) == pytest.approx(float(expected), rel=1e-4)
+    bend = torch.randn(len(at), 3, generator=generator)
+    bend = bend - bend.mean(0)
+    basis = torch.stack([torch.linalg.cross(e.expand_as(at), at) for e in torch.eye(3)])
+    q, _ = torch.linalg.qr(basis.flatten(1).T)
+    bend = bend - (q @ (q.T @ bend.flatten())).view_as(bend)
+    assert abs(float((gradient[row, own] * bend).sum())) < 1e-3 * abs(float(expected))
+
+
+def test_steering_is_that_of_assemble(requests, condition):
+    for request, found in zip(requests, steering(condition), strict=True):
+        told = request.wishes(request.condition())
+        assert len(found.bounds) == len(told.bounds) == len(request.insides) - 1
+        assert found.rounds == told.rounds
+        for one, other in zip(found.bounds, told.bounds, strict=True):
+            assert (one.a, one.b, one.lower, one.upper) == (
+                other.a, other.b, other.lower, other.upper,
+            )  # fmt: skip
+        assert len(found.interfaces) == len(told.interfaces) == len(request.insides) - 1
+        for one, other in zip(found.interfaces, told.interfaces, strict=True):
+            assert torch.equal(one.a, other.a) and torch.equal(one.b, other.b)
+            assert one.contacts == other.contacts
