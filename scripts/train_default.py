@@ -55,6 +55,9 @@ def arguments() -> argparse.Namespace:
     p.add_argument("--optimizer", default="adamw", choices=tuple(SETTINGS))
     p.add_argument("--lr", type=float, help="default: by the optimizer")
     p.add_argument("--cooldown", type=float, default=OptimizerConfig.cooldown)
+    p.add_argument(
+        "--focus", type=float, default=OptimizerConfig.focus, help="share of times below .55"
+    )
     p.add_argument("--warmup", type=int, default=OptimizerConfig.warmup_steps, help="steps")
     p.add_argument(
         "--residues", type=int, default=DataConfig.residues, help="of a batch and device"
@@ -84,7 +87,7 @@ def config_of(a: argparse.Namespace) -> TrainConfig:
         _, found = initial_state(a.init)
         # which neighbours are looked at is a matter of the stage, not of the weights
         model = replace(found, offsets=model.offsets)
-    optimizer = OptimizerConfig(cooldown=a.cooldown, warmup_steps=a.warmup)
+    optimizer = OptimizerConfig(cooldown=a.cooldown, warmup_steps=a.warmup, focus=a.focus)
     optimizer = with_optimizer(optimizer, a.optimizer)
     return TrainConfig(
         stage=a.stage,

@@ -96,6 +96,9 @@ class OptimizerConfig:
         Share of steps in which the network sees its own first estimate.
     t_power : float
         Times are drawn as a uniform number to this power: above 1, more of little noise.
+    focus, t_focus : float
+        This share of times is drawn evenly below `t_focus` instead: where sampling begins at a
+        layout, more noise is rarely met.
     """
 
     name: OptimizerName = "adamw"
@@ -111,16 +114,23 @@ class OptimizerConfig:
     ema_decay: float = 0.999
     self_condition: float = 0.5
     t_power: float = 1.3
+    focus: float = 0.0
+    t_focus: float = 0.55
 
     def __post_init__(self) -> None:
         """Refuse values that cannot train."""
-        _above_zero("optimizer", lr=self.lr, clip=self.clip, t_power=self.t_power)
+        _above_zero(
+            "optimizer", lr=self.lr, clip=self.clip, t_power=self.t_power, t_focus=self.t_focus
+        )
         if self.name in ("adagradpp", "adampp") and self.weight_decay:
             raise UserError(
                 f"optimizer.weight_decay is {self.weight_decay}, and {self.name} has none; set it"
                 " to 0"
             )
-        shares = ("beta1", "beta2", "gamma", "ema_decay", "cooldown", "lr_floor", "self_condition")
+        shares = (
+            "beta1", "beta2", "gamma", "ema_decay", "cooldown", "lr_floor", "self_condition",
+            "focus", "t_focus",
+        )  # fmt: skip
         for name in shares:
             value = getattr(self, name)
             if not 0 <= value <= 1:

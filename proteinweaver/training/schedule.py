@@ -72,8 +72,13 @@ def step_seed(seed: int, number: int) -> int:
     return seed * 1_000_003 + number
 
 
-def draw_times(count: int, generator: torch.Generator, t_min: float, power: float) -> Tensor:
-    """Draw evenly spread times: ``t_min + (1 - t_min) u^power`` with stratified uniform u.
+def draw_times(
+    count: int, generator: torch.Generator, t_min: float, config: OptimizerConfig
+) -> Tensor:
+    """Draw evenly spread times: a share of them uniform below a bound, the others by a power law.
+
+    With stratified uniform u, ``t_min + (t_focus - t_min) u / focus`` for u below ``focus``, and
+    ``t_min + (1 - t_min) v^t_power`` with ``v = (u - focus) / (1 - focus)`` above.
 
     Parameters
     ----------
@@ -81,11 +86,15 @@ def draw_times(count: int, generator: torch.Generator, t_min: float, power: floa
         Items of the batch.
     generator : torch.Generator
         On the CPU.
-    t_min, power : float
+    t_min : float
+    config : OptimizerConfig
+        Of its fields ``t_power``, ``focus`` and ``t_focus``.
 
     Returns
     -------
     Tensor, shape=(count,)
     """
     u = (torch.rand(1, generator=generator) + torch.arange(count) / count) % 1.0
-    return t_min + (1 - t_min) * u**power
+    near = t_min + (config.t_focus - t_min) * u / max(config.focus, 1e-9)
+    v = (u - config.focus).clamp(min=0.0) / max(1.0 - config.focus, 1e-9)
+    return torch.where(u < config.focus, near, t_min + (1 - t_min) * v**config.t_power)

@@ -54,7 +54,7 @@ class DenoisingTask(OptimisedTask):
         seed = step_seed(self.config.seed, numbered.number)
         host = torch.Generator().manual_seed(seed)
         generator = torch.Generator(device=self.device).manual_seed(seed)
-        t = draw_times(len(batch.coord), host, self.process.config.t_min, setup.t_power)
+        t = draw_times(len(batch.coord), host, self.process.config.t_min, setup)
         self_condition = bool(torch.rand(1, generator=host) < setup.self_condition)
         losses = denoising_losses(
             self.net,

@@ -1,5 +1,8 @@
 """Rates, budgets and times: values that can be computed by hand."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 from scipy import stats
@@ -38,7 +41,8 @@ def test_the_average_starts_with_a_short_memory():
 
 
 def test_times_are_stratified_and_follow_their_law():
-    draws = [draw_times(8, torch.Generator().manual_seed(k), 0.02, 1.3) for k in range(400)]
+    law = OptimizerConfig(t_power=1.3)
+    draws = [draw_times(8, torch.Generator().manual_seed(k), 0.02, law) for k in range(400)]
     u = ((torch.stack(draws) - 0.02) / 0.98) ** (1 / 1.3)
     strata = (u * 8).floor().long()
     offsets = (u * 8).sort(-1).values - torch.arange(8)
@@ -47,6 +51,19 @@ def test_times_are_stratified_and_follow_their_law():
     )
     assert all(len(set(row)) == 8 for row in strata.tolist())
     assert stats.kstest(u[:, 0].numpy(), "uniform").pvalue > 1e-3
+
+
+def test_a_share_of_the_times_is_drawn_below_a_bound():
+    law = OptimizerConfig(t_power=1.0, focus=0.75, t_focus=0.52)
+    draws = [draw_times(8, torch.Generator().manual_seed(k), 0.02, law) for k in range(2000)]
+    t = torch.stack(draws)[:, 0].numpy()
+
+    def cdf(x):
+        return 0.75 * np.clip((x - 0.02) / 0.5, 0, 1) + 0.25 * (x - 0.02) / 0.98
+
+    assert stats.kstest(t, cdf).pvalue > 1e-3
+    everywhere = replace(law, focus=1.0)
+    assert draw_times(64, torch.Generator().manual_seed(0), 0.02, everywhere).max() <= 0.52
 
 
 @pytest.mark.parametrize(
