@@ -56,7 +56,10 @@ def arguments() -> argparse.Namespace:
     p.add_argument("--lr", type=float, help="default: by the optimizer")
     p.add_argument("--cooldown", type=float, default=OptimizerConfig.cooldown)
     p.add_argument(
-        "--focus", type=float, default=OptimizerConfig.focus, help="share of times below .55"
+        "--focus",
+        type=float,
+        default=OptimizerConfig.focus,
+        help="share of times drawn evenly below .55",
     )
     p.add_argument("--warmup", type=int, default=OptimizerConfig.warmup_steps, help="steps")
     p.add_argument(

@@ -83,10 +83,23 @@ class FrameField:
         """
         return self.estimate(trans, rot, t)
 
-    def estimate(self, trans: Tensor, rot: Tensor, t: float) -> Denoised:
+    def estimate(self, trans: Tensor, rot: Tensor, t: float, skip: bool = False) -> Denoised:
         """Clean frames at a state, as `denoise`, with gradient where it is enabled.
 
-        What the network remembers, and how steering moves pieces, count as constants.
+        How steering moves pieces counts as constant: displacements of CA, and turns in the frame
+        of every residue.
+
+        Parameters
+        ----------
+        trans, rot, t
+            See `denoise`.
+        skip : bool
+            The network begins with the estimate that it remembers and stops the gradient there.
+            True puts back what the stop cuts; no value changes.
+
+        Returns
+        -------
+        Denoised
         """
         time = torch.full((len(trans),), t, dtype=trans.dtype, device=trans.device)
         noisy = (rot, LENGTH_UNIT * trans, self.process.level(time), self._setting)
@@ -96,13 +109,20 @@ class FrameField:
                 first = self._estimate(*noisy)
             previous = (first.rot, first.trans)
         out = self._estimate(*noisy, previous)
+        if skip and previous[1].requires_grad:
+            turn = previous[0].detach().transpose(-1, -2) @ out.rot
+            out = replace(
+                out,
+                rot=previous[0] @ turn,
+                trans=out.trans + (previous[1] - previous[1].detach()),
+            )
         own = (out.rot.detach(), out.trans.detach())
         moved = self._steered(replace(out, rot=own[0], trans=own[1]), t)
+        if out.trans.requires_grad:
+            turn = own[0].transpose(-1, -2) @ moved.rot
+            moved = replace(out, rot=out.rot @ turn, trans=out.trans + (moved.trans - own[1]))
         self._previous = (moved.rot, moved.trans)
-        if not out.trans.requires_grad:
-            return moved
-        turn = own[0].transpose(-1, -2) @ moved.rot
-        return replace(out, rot=out.rot @ turn, trans=out.trans + (moved.trans - own[1]))
+        return moved
 
     @torch.no_grad()
     def _steered(self, out: Denoised, t: float) -> Denoised:

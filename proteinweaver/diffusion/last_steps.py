@@ -7,11 +7,12 @@ end of the grid, which is one of the K calls: K = 1 is the gradient of that esti
 
 The `Denoiser` stops gradients of frames before every block, and those of the motions by which it
 superposes sketches and known insides. So from one call the features of all blocks learn, but of
-the frame updates that of the last block alone; and through a later call no earlier one is reached
-(with the shipped assembler K = 4 has the gradient of K = 1). With ``skip`` the gradient of what
-the first stop cuts is put back: the network begins with ``alpha x / (alpha^2 + sigma^2)``, the
-posterior mean of a unit Gaussian, and adds to it; what it adds depends on the state without
-gradient. A network without such stops needs no `skip` and has the exact gradient.
+the frame updates that of the last block alone; and through a later call no earlier one is reached.
+With ``skip`` the gradient of the first stop is put back: a call begins with the estimate of the
+call before, which it remembers, and adds to it; what it adds counts as constant. Moving one piece
+in the memory moves the shipped assembler's next estimate nearly as far (.97, .86, .94 of it at t
+= .8, .6, .4), moving it in the state by a fifth of that. A network without such stops needs no
+`skip` and has the exact gradient.
 
 References
 ----------
@@ -20,14 +21,13 @@ Clark et al. 2023, arXiv 2309.17400, section 4 and algorithm 1 (DRaFT-K); Xu et 
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from proteinweaver.diffusion.field import FrameField
 from proteinweaver.diffusion.process import FrameProcess
-from proteinweaver.nets.denoiser import LENGTH_UNIT, Denoised, centred
+from proteinweaver.nets.denoiser import Denoised, centred
 from samplers import steppers
 from samplers.integrate import Component, integrate
 from samplers.so3 import haar, polish
@@ -76,16 +76,16 @@ def sample_with_gradient(
     Parameters
     ----------
     field : FrameField
-        Network, condition and steering of the batch, not called yet. What the network remembers
-        of the call before, and how steering moves pieces, count as constants.
+        Network, condition and steering of the batch, with memory and not called yet.
     state : tuple of Tensor
         Translations (units of `LENGTH_UNIT`) and rotations at ``grid[0]``.
     grid : sequence of float
-        Decreasing times; one call at each, the last for the design.
+        Decreasing times; one call at each, the last for the design. One more, without gradient,
+        comes before the first, to have something to remember.
     last : int
         Calls with gradient, 1 to ``len(grid)``.
     skip : bool
-        Put the gradient of the network's first term back; no value changes.
+        Put the gradient of what the network remembers back; no value changes.
 
     Returns
     -------
@@ -98,26 +98,20 @@ def sample_with_gradient(
     """
     if not 1 <= last <= len(grid):
         raise ValueError(f"gradient through {last} of {len(grid)} calls; give 1 to {len(grid)}")
-    process, first, calls = field.process, len(grid) - last, 0
+    first, calls = len(grid) - last, 0
 
     def denoise(at: State, t: float) -> Denoised:
         nonlocal calls
-        trans, rot = at
         with torch.set_grad_enabled(torch.is_grad_enabled() and calls >= first):
-            out = field.estimate(trans, rot, t)
             calls += 1
-            if not skip or not trans.requires_grad:
-                return out
-            alpha, sigma = process.trans_law.alpha(t), process.trans_law.sigma(t)
-            passed = LENGTH_UNIT * alpha / (alpha**2 + sigma**2) * (trans - trans.detach())
-            return replace(out, trans=out.trans + passed)
+            return field.estimate(at[0], at[1], t, skip)
 
     def drift(at: State, t: float) -> State:
         return field.predictions(at, denoise(at, t), t)
 
     components = (
-        Component(Euclidean(), process.trans_law, "x0"),
-        Component(SO3(), process.rot_law, "score"),
+        Component(Euclidean(), field.process.trans_law, "x0"),
+        Component(SO3(), field.process.rot_law, "score"),
     )
     trans, rot = integrate(drift, state, grid, steppers.make("ddim"), components)
     return denoise((trans, polish(rot)), grid[-1])

@@ -1,12 +1,11 @@
-"""How domains lie, and nothing else: what the reward gradient may look at and what steers it.
+"""How domains and linkers lie: what the reward gradient may look at, and what steers it.
 
 A reward that sees the insides of domains is climbed fastest by bending them: the critic found
 such designs native-like in training, all its branches alike, and their finished designs worse
-(docs/preference.md). So insides are laid onto the estimate as they were given, and of a gradient
-only what moves whole pieces passes.
+(docs/preference.md). So insides are laid onto the estimate as they were given, and of their
+gradient only what moves whole pieces passes. Linkers are left as they are.
 """
 
-from dataclasses import replace
 from itertools import pairwise
 
 import torch
@@ -18,10 +17,12 @@ from proteinweaver.evaluation.assembly import linker_reach
 from proteinweaver.nets.condition import Condition
 from proteinweaver.nets.denoiser import Denoised
 from proteinweaver.nets.superpose import describe_pieces, superpose_pieces
+from proteinweaver.structure.frames import IDEAL_N
 
 __all__ = ["on_known_insides", "steering"]
 
 _ROUNDS = 3
+_FARTHEST = 40  # residues from piece to piece; more hold a domain of unknown inside
 
 
 def on_known_insides(design: Denoised, condition: Condition) -> tuple[Denoised, Tensor]:
@@ -35,8 +36,9 @@ def on_known_insides(design: Denoised, condition: Condition) -> tuple[Denoised, 
     Returns
     -------
     Denoised
-        Pieces are exactly as known. Its gradient by the estimate is that of the rigid motion t +
-        w x r which fits a piece's displacements best (least squares over CA).
+        Pieces are exactly as known, carbonyls included (planar peptides). Its gradient by the
+        estimate is that of the rigid motion t + w x r which fits a piece's displacements best
+        (least squares over CA).
     drift : Tensor, shape=(B,)
         Mean square distance of CA from where the known insides lie, over the residues of pieces
         (A^2), with gradient.
@@ -56,7 +58,19 @@ def on_known_insides(design: Denoised, condition: Condition) -> tuple[Denoised, 
             shift, turn = _rigid_part(at, step[row, own])
             moved[row, own] = trans[row, own] + shift + torch.linalg.cross(turn.expand_as(at), at)
             turned[row, own] = rot[row, own] + _cross_matrix(turn) @ rot[row, own]
-    return replace(design, rot=turned, trans=moved), drift
+    return Denoised(turned, moved, _known_psi(design.psi, condition), design.blocks), drift
+
+
+def _known_psi(psi: Tensor, condition: Condition) -> Tensor:
+    """Psi of known insides, from where the next residue's N lies; no gradient in pieces."""
+    rot, trans, piece = condition.known_rot, condition.known_trans, condition.piece
+    following = trans + (rot @ trans.new_tensor(IDEAL_N)[:, None])[..., 0]
+    seen = torch.einsum("blji,blj->bli", rot[:, :-1], following[:, 1:] - trans[:, :-1])
+    known = torch.nn.functional.normalize(seen[..., 1:], dim=-1)
+    told = torch.where((piece >= 0)[..., None], psi.detach(), psi)
+    inside = (piece[:, :-1] >= 0) & (piece[:, :-1] == piece[:, 1:])
+    inner = torch.where(inside[..., None], known, told[:, :-1])
+    return torch.cat((inner, told[:, -1:]), dim=1)
 
 
 def _rigid_part(at: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
@@ -79,21 +93,22 @@ def steering(condition: Condition) -> tuple[Wishes, ...]:
     Parameters
     ----------
     condition : Condition
-        Pieces with known insides, numbered along the chain.
+        Pieces with known insides, domains all of them, numbered along the chain. Helices of
+        linkers, and domains that keep a pose, are not told from others here.
 
     Returns
     -------
     tuple of Wishes, length B
-        Linkers hold the pieces, consecutive ones are drawn together.
+        Linkers hold the pieces, neighbours are drawn together.
     """
     found = []
     for row in condition.piece.cpu():
         members = [(row == k).nonzero()[:, 0] for k in range(int(row.max()) + 1)]
         interfaces = []
         for one, two in pairwise(members):
-            wanted = round(CONTACT_SHARE * native_contacts([len(one), len(two)]))
-            if wanted >= 1:
-                interfaces.append(Interface(one, two, wanted))
+            wanted = CONTACT_SHARE * native_contacts([len(one), len(two)])
+            if wanted >= 1 and int(two[0] - one[-1]) <= _FARTHEST:
+                interfaces.append(Interface(one, two, round(wanted)))
         bounds = tethers(row, linker_reach)
         found.append(Wishes(bounds, interfaces=tuple(interfaces), rounds=_ROUNDS))
     return tuple(found)

@@ -1,4 +1,6 @@
-"""Rewards with a gradient: smooth functions of CA positions, for `reward_gradient`.
+"""Rewards with a gradient, for `reward_gradient`: of CA positions, and the critic's of all atoms.
+
+The critic's is smooth but where nearest neighbours change.
 
 They say less than the rewards of `geometric`, which count, and are no substitute for them: judge
 by those, on fresh samples.

@@ -115,7 +115,7 @@ class AlignConfig:
     surrogate : SurrogateConfig
     data : AlignDataConfig
     optimizer : OptimizerConfig
-        ``self_condition``, ``t_power`` and ``focus`` have no meaning here.
+        ``self_condition``, ``t_power``, ``focus`` and ``t_focus`` have no meaning here.
     trainer : TrainerConfig
         ``compile`` has no meaning here.
     logger : LoggerConfig

@@ -75,7 +75,7 @@ class CriticTrainConfig:
     model : CriticConfig
     data : CriticDataConfig
     optimizer : OptimizerConfig
-        ``self_condition``, ``t_power`` and ``focus`` have no meaning here.
+        ``self_condition``, ``t_power``, ``focus`` and ``t_focus`` have no meaning here.
     trainer : TrainerConfig
     logger : LoggerConfig
     """

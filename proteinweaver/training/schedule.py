@@ -95,6 +95,6 @@ def draw_times(
     Tensor, shape=(count,)
     """
     u = (torch.rand(1, generator=generator) + torch.arange(count) / count) % 1.0
-    near = t_min + (config.t_focus - t_min) * u / max(config.focus, 1e-9)
+    near = t_min + max(0.0, config.t_focus - t_min) * u / max(config.focus, 1e-9)
     v = (u - config.focus).clamp(min=0.0) / max(1.0 - config.focus, 1e-9)
     return torch.where(u < config.focus, near, t_min + (1 - t_min) * v**config.t_power)

@@ -1,12 +1,21 @@
 """The field of a model: plain tensors, counted calls, and purity without memory."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from e3nn import o3
 
 from proteinweaver.diffusion.field import FrameField
+from proteinweaver.diffusion.wishes import Interface, Wishes
 from proteinweaver.nets.condition import unconditional
-from proteinweaver.nets.denoiser import LENGTH_UNIT, Denoiser, DenoiserConfig, centred
+from proteinweaver.nets.denoiser import (
+    LENGTH_UNIT,
+    Denoised,
+    Denoiser,
+    DenoiserConfig,
+    centred,
+)
 from samplers import igso3
 
 
@@ -74,3 +83,42 @@ def test_guidance_leads_away_from_the_first_half_of_the_network(net, process):
     found = field.denoise(*here, 0.4)
     assert torch.allclose(found.trans, led, atol=1e-5) and torch.equal(found.rot, out.rot)
     assert field.calls == 2
+
+
+def test_steering_with_gradient_has_the_values_of_steering_without(process):
+    """Moves of pieces count as constants: an estimate passes its gradient as it is."""
+    generator = torch.Generator().manual_seed(6)
+    length = 24
+    piece = torch.full((1, length), -1)
+    piece[0, :10], piece[0, 13:] = 0, 1
+    own = torch.cumsum(2.2 * torch.randn(1, length, 3, generator=generator), 1)
+    turns = o3.rand_matrix(1, length)
+    condition = replace(unconditional(length), piece=piece, known_rot=turns, known_trans=own)
+    near = torch.arange(10), torch.arange(13, length)
+    wishes = [Wishes(interfaces=(Interface(*near, 12),))]
+
+    class Fixed(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.frames = turns, torch.nn.Parameter(own - own.mean(1, keepdim=True))
+
+        def settle(self, condition):
+            return condition
+
+        def forward(self, *_, **__) -> Denoised:
+            return Denoised(*self.frames, torch.ones(1, length, 2), ())
+
+    net = Fixed()
+    here = torch.zeros(1, length, 3), turns
+
+    def field() -> FrameField:
+        return FrameField(net, process, condition, repulsion=0.3, wishes=wishes)
+
+    still, told = field().denoise(*here, 0.5), field().estimate(*here, 0.5)
+    assert float((still.trans - net.frames[1].detach()).abs().max()) > 0.5, "pieces were moved"
+    torch.testing.assert_close(told.trans, still.trans)
+    torch.testing.assert_close(told.rot, still.rot, atol=1e-5, rtol=0)
+    slope = torch.randn(1, length, 3, generator=generator)
+    found = torch.autograd.grad((told.trans * slope).sum(), net.frames[1])[0]
+    torch.testing.assert_close(found, slope)
+    assert still.trans.grad_fn is None

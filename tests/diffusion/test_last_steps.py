@@ -84,7 +84,7 @@ def test_the_gradient_is_that_of_the_last_calls(last):
 
 
 class Stopped(nn.Module):
-    """A first term of the state, as the denoiser has it, cut or not, and a term of its own."""
+    """Begins with what it remembers, as the denoiser does, cut or not, and adds its own."""
 
     def __init__(self, cut: bool) -> None:
         super().__init__()
@@ -95,14 +95,13 @@ class Stopped(nn.Module):
         )
 
     def settle(self, condition: Condition) -> Condition:
-        self.calls = -1  # one more to have an estimate to remember
+        self.calls = -1
         return condition
 
-    def forward(self, rot: Tensor, trans: Tensor, level, condition, *_, **__) -> Denoised:
-        share = (level.alpha / (level.alpha**2 + level.sigma**2))[:, None, None]
-        first = trans.detach() if self.cut else trans
-        step = self.steps[max(self.calls, 0)]
-        clean = share * first + centred(step[None], condition.mask)
+    def forward(self, rot, trans, level, condition, previous=None, **_) -> Denoised:
+        first = 0.1 * trans if previous is None else previous[1]
+        first = first.detach() if self.cut else first
+        clean = first + centred(self.steps[max(self.calls, 0)][None], condition.mask)
         self.calls += 1
         return Denoised(rot, clean, rot[..., 0, :2], ())
 

@@ -1,5 +1,7 @@
 """Known insides under a gradient of rigid motions; steering as `assemble` does it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from proteinweaver.generation.assembly_stage import AssemblyRequest, Inside
 from proteinweaver.generation.condition import stack_conditions
 from proteinweaver.nets.denoiser import Denoised
 from proteinweaver.preference.poses import on_known_insides, steering
-from proteinweaver.structure.frames import frames_from_coord
+from proteinweaver.structure.frames import frames_from_coord, psi_from_coord
 from proteinweaver.structure.ideal import build_backbone
 from samplers.noise import NoiseKey
 
@@ -48,7 +50,8 @@ def estimate(condition, noise: float) -> Denoised:
         trans[row, own] = condition.known_trans[row, own] @ turn.T + 20.0 * number
         rot[row, own] = turn @ condition.known_rot[row, own]
     trans = trans + noise * torch.randn(*shape, 3, generator=generator)
-    return Denoised(rot, trans, torch.zeros(*shape, 2), ())
+    psi = torch.nn.functional.normalize(torch.randn(*shape, 2, generator=generator), dim=-1)
+    return Denoised(rot, trans, psi, ())
 
 
 def test_insides_are_as_known_and_linkers_as_estimated(condition):
@@ -71,6 +74,20 @@ def test_insides_are_as_known_and_linkers_as_estimated(condition):
         linker = ~has
         assert torch.equal(out.trans[row, :length][linker], noisy.trans[row, :length][linker])
     assert float(on_known_insides(estimate(condition, 0.0), condition)[1].max()) < 1e-6
+
+
+def test_carbonyls_are_those_of_the_domain(requests, condition):
+    """O follows from where the next N lies; the last of a piece, and linkers, are told."""
+    noisy = estimate(condition, 0.5)
+    psi = noisy.psi.clone().requires_grad_()
+    out, _ = on_known_insides(replace(noisy, psi=psi), condition)
+    for row, request in enumerate(requests):
+        for inside in request.insides:
+            own = slice(inside.start, inside.stop - 1)
+            known = psi_from_coord(torch.from_numpy(inside.coord))[:-1]
+            assert float((out.psi[row, own] - known).norm(dim=-1).max()) < 0.1
+    gradient = torch.autograd.grad(out.psi.sum(), psi)[0]
+    assert torch.equal(gradient.abs().amax(-1) > 0, condition.piece < 0)
 
 
 def test_only_rigid_motions_have_a_gradient(condition):
@@ -100,6 +117,18 @@ def test_only_rigid_motions_have_a_gradient(condition):
     q, _ = torch.linalg.qr(basis.flatten(1).T)
     bend = bend - (q @ (q.T @ bend.flatten())).view_as(bend)
     assert abs(float((gradient[row, own] * bend).sum())) < 1e-3 * abs(float(expected))
+
+
+def test_what_assemble_does_not_draw_is_not_drawn(condition):
+    """Pieces of a few residues, and the neighbours of a domain whose inside is not known."""
+    one = replace(condition, piece=condition.piece[1:].clone())
+    one.piece[one.piece == 1] = -1
+    one.piece[one.piece == 2] = 1
+    assert steering(one)[0].interfaces == ()
+    few = replace(condition, piece=condition.piece[:1].clone())
+    few.piece[0, 74:] = -1
+    assert int((few.piece == 1).sum()) == 5
+    assert steering(few)[0].interfaces == () and len(steering(few)[0].bounds) == 1
 
 
 def test_steering_is_that_of_assemble(requests, condition):
