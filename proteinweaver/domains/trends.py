@@ -11,7 +11,7 @@ from itertools import pairwise
 __all__ = ["CONTACT_SHARE", "native_contacts", "native_gyration"]
 
 #: Share of the native contacts until which consecutive domains are drawn together while sampling.
-#: About three quarters of them are there at the end: the network and the closing take the rest.
+#: A half to two thirds of them are there at the end: the network and the closing take the rest.
 CONTACT_SHARE = 1.8
 
 _CONTACTS = (0.0377, 1.401)
