@@ -19,6 +19,7 @@ from proteinweaver.domains.trends import CONTACT_SHARE, native_contacts
 from proteinweaver.evaluation.assembly import linker_reach
 from proteinweaver.evaluation.superposition import move, rmsd, superpose
 from proteinweaver.generation.batching import groups
+from proteinweaver.generation.checks import DRIFT
 from proteinweaver.generation.closing import close_chain
 from proteinweaver.generation.condition import Piece, condition_for, stack_conditions
 from proteinweaver.generation.domain_stage import trajectory_of
@@ -34,6 +35,8 @@ __all__ = ["Assembly", "AssemblyRequest", "Inside", "assemble_domains"]
 
 #: Residues that a break inside a domain is taken to span where the numbering does not tell.
 _UNKNOWN_GAP = 8
+#: Share of the drift that is allowed, beyond which a domain is laid as it was given.
+_NEARLY = 0.95
 #: Rounds of guidance at every step, with wishes and without.
 _ROUNDS, _ROUNDS_UNASKED = 8, 3
 
@@ -277,17 +280,13 @@ def assemble_domains(
             trajectory=trajectory,
         )
         start = time.perf_counter()
-        coord = drawn.coord.clone()
-        for row, request in enumerate(chosen):
-            _lay_rigid(coord[row], request)
-            own = coord[row, : request.length]
-            if close and bool(own.isfinite().all()):
-                coord[row, : request.length] = close_chain(
-                    own, request.rigid, request.bonded, request.domain, request.bounds
-                )
+        finished = [
+            _finished(drawn.coord[row, : request.length], request, close)
+            for row, request in enumerate(chosen)
+        ]
         seconds = drawn.seconds + time.perf_counter() - start
         for row, (k, request) in enumerate(zip(batch, chosen, strict=True)):
-            final = coord[row, : request.length].numpy().copy()
+            final = finished[row]
             chains[k] = Assembly(
                 final,
                 tuple(_drift(final, inside) for inside in request.insides),
@@ -296,6 +295,28 @@ def assemble_domains(
                 trajectory_of(drawn, row, request.length) if trajectory else None,
             )
     return [chains[k] for k in range(len(requests))]
+
+
+def _finished(drawn: torch.Tensor, request: AssemblyRequest, close: bool) -> NDArray[np.float32]:
+    """Lay rigid bodies and close the chain; domains that lost their inside are laid as given.
+
+    The network sometimes loses one of many domains, by more than `adapt` allows. Such a domain is
+    taken for a rigid one, and the chain is finished again.
+    """
+    coord = drawn.clone()
+    _lay_rigid(coord, request)
+    if close and bool(coord.isfinite().all()):
+        coord = close_chain(coord, request.rigid, request.bonded, request.domain, request.bounds)
+    final: NDArray[np.float32] = coord.numpy().copy()
+    limit = _NEARLY * DRIFT["adapt"]
+    lost = [one.mode == "adapt" and _drift(final, one) > limit for one in request.insides]
+    if not any(lost):
+        return final
+    insides = (
+        replace(one, mode="rigid") if is_lost else one
+        for one, is_lost in zip(request.insides, lost, strict=True)
+    )
+    return _finished(drawn, replace(request, insides=tuple(insides)), close)
 
 
 def _lay_rigid(coord: torch.Tensor, request: AssemblyRequest) -> None:
