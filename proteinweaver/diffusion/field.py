@@ -23,6 +23,11 @@ from samplers import igso3
 __all__ = ["FrameField"]
 
 
+def _with_gradient(value: Tensor, path: Tensor) -> Tensor:
+    """Give a value the gradient of another one beside its own; to the last digit the value."""
+    return value + (path - path.detach())
+
+
 class FrameField:
     """Field of one batch.
 
@@ -110,17 +115,21 @@ class FrameField:
             previous = (first.rot, first.trans)
         out = self._estimate(*noisy, previous)
         if skip and previous[1].requires_grad:
-            turn = previous[0].detach().transpose(-1, -2) @ out.rot
+            turn = previous[0].detach().transpose(-1, -2) @ out.rot.detach()
             out = replace(
                 out,
-                rot=previous[0] @ turn,
-                trans=out.trans + (previous[1] - previous[1].detach()),
+                rot=_with_gradient(out.rot, previous[0] @ turn),
+                trans=_with_gradient(out.trans, previous[1]),
             )
         own = (out.rot.detach(), out.trans.detach())
         moved = self._steered(replace(out, rot=own[0], trans=own[1]), t)
         if out.trans.requires_grad:
             turn = own[0].transpose(-1, -2) @ moved.rot
-            moved = replace(out, rot=out.rot @ turn, trans=out.trans + (moved.trans - own[1]))
+            moved = replace(
+                out,
+                rot=_with_gradient(moved.rot, out.rot @ turn),
+                trans=_with_gradient(moved.trans, out.trans),
+            )
         self._previous = (moved.rot, moved.trans)
         return moved
 

@@ -194,3 +194,23 @@ def test_noise_of_an_item_is_its_own():
         torch.testing.assert_close(one[1, :5], other[0])
     assert float(both[0][1, 5:].abs().max()) == 0
     assert float(both[0].mean(1).abs().max()) < 1e-3
+
+
+def test_long_gradients_keep_rotations():
+    """Turns are put back beside the values: products of turns would leave SO(3) exponentially."""
+    torch.manual_seed(7)
+    net = Denoiser(DenoiserConfig(width=8, edge_width=4, heads=2, blocks=2))
+    with torch.no_grad():
+        net.blocks[0].update.weight.normal_(0, 0.3)
+    condition = unconditional(LENGTH)
+    state = pure_noise(PROCESS, condition.mask, [torch.Generator().manual_seed(8)])
+    grid = [1.0 - 0.03 * k for k in range(30)]
+    found = sample_with_gradient(FrameField(net, PROCESS, condition), state, grid, 30, skip=True)
+    with torch.no_grad():
+        field = FrameField(net, PROCESS, condition)
+        plain = sample_with_gradient(field, state, grid, 30)
+    torch.testing.assert_close(found.trans, plain.trans, rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(
+        found.rot.transpose(-1, -2) @ found.rot, torch.eye(3).expand_as(found.rot),
+        atol=1e-5, rtol=0,
+    )  # fmt: skip
