@@ -23,9 +23,18 @@ from samplers import igso3
 __all__ = ["FrameField"]
 
 
-def _with_gradient(value: Tensor, path: Tensor) -> Tensor:
-    """Give a value the gradient of another one beside its own; to the last digit the value."""
-    return value + (path - path.detach())
+def _carried(value: Denoised, path: Frames) -> Denoised:
+    """Give frames the gradient of those that they were moved from, beside their own.
+
+    The move counts as constant. Values stay: products of turns would leave SO(3) in many calls.
+    """
+    rot, trans = path
+    turned = rot @ (rot.detach().transpose(-1, -2) @ value.rot.detach())
+    return replace(
+        value,
+        rot=value.rot + (turned - turned.detach()),
+        trans=value.trans + (trans - trans.detach()),
+    )
 
 
 class FrameField:
@@ -115,21 +124,10 @@ class FrameField:
             previous = (first.rot, first.trans)
         out = self._estimate(*noisy, previous)
         if skip and previous[1].requires_grad:
-            turn = previous[0].detach().transpose(-1, -2) @ out.rot.detach()
-            out = replace(
-                out,
-                rot=_with_gradient(out.rot, previous[0] @ turn),
-                trans=_with_gradient(out.trans, previous[1]),
-            )
-        own = (out.rot.detach(), out.trans.detach())
-        moved = self._steered(replace(out, rot=own[0], trans=own[1]), t)
+            out = _carried(out, previous)
+        moved = self._steered(replace(out, rot=out.rot.detach(), trans=out.trans.detach()), t)
         if out.trans.requires_grad:
-            turn = own[0].transpose(-1, -2) @ moved.rot
-            moved = replace(
-                out,
-                rot=_with_gradient(moved.rot, out.rot @ turn),
-                trans=_with_gradient(moved.trans, out.trans),
-            )
+            moved = _carried(moved, (out.rot, out.trans))
         self._previous = (moved.rot, moved.trans)
         return moved
 

@@ -106,12 +106,12 @@ def sample_with_gradient(
             calls += 1
             return field.estimate(at[0], at[1], t, skip)
 
-    def drift(at: State, t: float) -> State:
+    def predictions(at: State, t: float) -> State:
         return field.predictions(at, denoise(at, t), t)
 
     components = (
         Component(Euclidean(), field.process.trans_law, "x0"),
         Component(SO3(), field.process.rot_law, "score"),
     )
-    trans, rot = integrate(drift, state, grid, steppers.make("ddim"), components)
+    trans, rot = integrate(predictions, state, grid, steppers.make("ddim"), components)
     return denoise((trans, polish(rot)), grid[-1])

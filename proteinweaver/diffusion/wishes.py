@@ -18,7 +18,17 @@ from torch import Tensor
 
 from proteinweaver.diffusion.bodies import Bodies, contact_point
 
-__all__ = ["TOUCH", "Bound", "Interface", "Wishes", "meet_wishes", "tethers"]
+__all__ = [
+    "ROUNDS",
+    "ROUNDS_UNASKED",
+    "TOUCH",
+    "Bound",
+    "Interface",
+    "Wishes",
+    "meet_wishes",
+    "tethers",
+    "touching",
+]
 
 #: CA pairs of two pieces are not drawn closer than this (angstrom) by a wish.
 TOUCH = 4.5
@@ -32,6 +42,9 @@ _CONTACT = 6.8
 _NEAR = _ROOM + 8.0
 #: Residues nearer along the chain than this are bonded neighbours of each other, not clashes.
 _NEIGHBOURS = 3
+
+#: Rounds over all wishes of a step: where something is asked for, and where domains only touch.
+ROUNDS, ROUNDS_UNASKED = 8, 3
 
 #: A bound is met within this (angstrom).
 _MET = 0.05
@@ -99,11 +112,29 @@ class Wishes:
     anchor: int = -1
     clearance: float = 6.0
     interfaces: tuple[Interface, ...] = ()
-    rounds: int = 8
+    rounds: int = ROUNDS
 
     def __bool__(self) -> bool:
         """Whether anything is asked."""
         return bool(self.bounds) or bool(self.interfaces) or self.obstacle is not None
+
+
+def touching(a: Tensor, b: Tensor, contacts: float) -> tuple[Interface, ...]:
+    """Ask for contacts between two sets of residues, where it is for one at least.
+
+    Parameters
+    ----------
+    a, b : Tensor, dtype=int64, shape=(n,) and (m,)
+        Residues, each of one piece.
+    contacts : float
+        CA pairs wanted within 8 A.
+
+    Returns
+    -------
+    tuple of Interface
+        One or none.
+    """
+    return (Interface(a, b, round(contacts)),) if contacts >= 1 else ()
 
 
 def tethers(piece: Tensor, reach: Callable[[int], float]) -> tuple[Bound, ...]:

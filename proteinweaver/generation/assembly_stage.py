@@ -14,7 +14,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from proteinweaver.diffusion.wishes import Bound, Interface, Wishes, tethers
+from proteinweaver.diffusion.wishes import (
+    ROUNDS,
+    ROUNDS_UNASKED,
+    Bound,
+    Interface,
+    Wishes,
+    tethers,
+    touching,
+)
 from proteinweaver.domains.trends import CONTACT_SHARE, native_contacts
 from proteinweaver.evaluation.assembly import linker_reach
 from proteinweaver.evaluation.superposition import move, rmsd, superpose
@@ -37,8 +45,6 @@ __all__ = ["Assembly", "AssemblyRequest", "Inside", "assemble_domains"]
 _UNKNOWN_GAP = 8
 #: Share of the drift that is allowed, beyond which a domain is laid as it was given.
 _NEARLY = 0.95
-#: Rounds of guidance at every step, with wishes and without.
-_ROUNDS, _ROUNDS_UNASKED = 8, 3
 
 
 @dataclass(frozen=True)
@@ -179,7 +185,7 @@ class AssemblyRequest:
             obstacle,
             anchor,
             interfaces=self._interfaces(),
-            rounds=_ROUNDS if asked else _ROUNDS_UNASKED,
+            rounds=ROUNDS if asked else ROUNDS_UNASKED,
         )
 
     def _interfaces(self) -> tuple[Interface, ...]:
@@ -193,9 +199,9 @@ class AssemblyRequest:
         for one, two in itertools.pairwise(sorted(self.insides, key=lambda inside: inside.start)):
             wanted = self.contact_share * native_contacts([len(one.coord), len(two.coord)])
             known = one.mode != "free" and two.mode != "free"
-            if known and wanted >= 1 and (one.group is None or one.group != two.group):
+            if known and (one.group is None or one.group != two.group):
                 rows = [torch.arange(inside.start, inside.stop) for inside in (one, two)]
-                found.append(Interface(rows[0], rows[1], round(wanted)))
+                found.extend(touching(rows[0], rows[1], wanted))
         return tuple(found)
 
     def beginning(self) -> Start | None:
@@ -307,7 +313,7 @@ def _finished(drawn: torch.Tensor, request: AssemblyRequest, close: bool) -> NDA
     _lay_rigid(coord, request)
     if close and bool(coord.isfinite().all()):
         coord = close_chain(coord, request.rigid, request.bonded, request.domain, request.bounds)
-    final: NDArray[np.float32] = coord.numpy().copy()
+    final: NDArray[np.float32] = coord.numpy()
     limit = _NEARLY * DRIFT["adapt"]
     lost = [one.mode == "adapt" and _drift(final, one) > limit for one in request.insides]
     if not any(lost):

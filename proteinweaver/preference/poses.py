@@ -11,7 +11,13 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from proteinweaver.diffusion.wishes import Interface, Wishes, tethers
+from proteinweaver.diffusion.wishes import (
+    ROUNDS_UNASKED,
+    Interface,
+    Wishes,
+    tethers,
+    touching,
+)
 from proteinweaver.domains.trends import CONTACT_SHARE, native_contacts
 from proteinweaver.evaluation.assembly import linker_reach
 from proteinweaver.nets.condition import Condition
@@ -21,7 +27,6 @@ from proteinweaver.structure.frames import IDEAL_N
 
 __all__ = ["on_known_insides", "steering"]
 
-_ROUNDS = 3
 _FARTHEST = 40  # residues from piece to piece; more hold a domain of unknown inside
 
 
@@ -57,7 +62,10 @@ def on_known_insides(design: Denoised, condition: Condition) -> tuple[Denoised, 
             at = trans[row, own] - trans[row, own].mean(0)
             shift, turn = _rigid_part(at, step[row, own])
             moved[row, own] = trans[row, own] + shift + torch.linalg.cross(turn.expand_as(at), at)
-            turned[row, own] = rot[row, own] + _cross_matrix(turn) @ rot[row, own]
+            axes = rot[row, own]
+            turned[row, own] = axes + torch.linalg.cross(
+                turn[:, None].expand_as(axes), axes, dim=-2
+            )
     return Denoised(turned, moved, _known_psi(design.psi, condition), design.blocks), drift
 
 
@@ -80,13 +88,6 @@ def _rigid_part(at: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
     return step.mean(0), torch.linalg.pinv(inertia, hermitian=True) @ torque
 
 
-def _cross_matrix(w: Tensor) -> Tensor:
-    """[w]x, so that [w]x v = w x v."""
-    zero = torch.zeros_like(w[0])
-    rows = ((zero, -w[2], w[1]), (w[2], zero, -w[0]), (-w[1], w[0], zero))
-    return torch.stack([torch.stack(row) for row in rows])
-
-
 def steering(condition: Condition) -> tuple[Wishes, ...]:
     """Tell what `assemble` steers every chain by, where nothing is asked of its poses.
 
@@ -104,11 +105,11 @@ def steering(condition: Condition) -> tuple[Wishes, ...]:
     found = []
     for row in condition.piece.cpu():
         members = [(row == k).nonzero()[:, 0] for k in range(int(row.max()) + 1)]
-        interfaces = []
+        interfaces: list[Interface] = []
         for one, two in pairwise(members):
             wanted = CONTACT_SHARE * native_contacts([len(one), len(two)])
-            if wanted >= 1 and int(two[0] - one[-1]) <= _FARTHEST:
-                interfaces.append(Interface(one, two, round(wanted)))
+            if int(two[0] - one[-1]) <= _FARTHEST:
+                interfaces.extend(touching(one, two, wanted))
         bounds = tethers(row, linker_reach)
-        found.append(Wishes(bounds, interfaces=tuple(interfaces), rounds=_ROUNDS))
+        found.append(Wishes(bounds, interfaces=tuple(interfaces), rounds=ROUNDS_UNASKED))
     return tuple(found)

@@ -21,7 +21,7 @@ from proteinweaver.diffusion.field import FrameField
 from proteinweaver.diffusion.last_steps import pure_noise, sample_with_gradient
 from proteinweaver.diffusion.process import FrameProcess
 from proteinweaver.errors import UserError
-from proteinweaver.evaluation.critic import load_critic
+from proteinweaver.evaluation.critic import TrainedCritic, load_critic
 from proteinweaver.nets.condition import Condition
 from proteinweaver.nets.denoiser import Denoiser
 from proteinweaver.preference.poses import on_known_insides, steering
@@ -113,6 +113,7 @@ def reward_of_samples(
     UserError
         If the critic has no such branch.
     """
+    critic = _critic(config.branches) if config.soundness else None
     state = pure_noise(process, condition.mask, [_generator(key) for key in keys])
     end = max(config.end, process.config.t_min)
     grid = [1.0 + (end - 1.0) * k / config.num_steps for k in range(config.num_steps + 1)]
@@ -126,19 +127,26 @@ def reward_of_samples(
     overlap = soft_clash(out.trans, condition.piece)
     reward = config.contacts * contacts - config.clash * overlap - config.drift * drift
     figures = {"contacts": contacts, "overlap": overlap, "drift": drift}
-    if config.soundness:
-        votes = soft_soundness(out, condition, load_critic())
+    if critic:
+        votes = soft_soundness(out, condition, critic)
         others = [k for k in range(len(votes)) if k not in config.branches]
-        if not set(config.branches) <= set(range(len(votes))):
-            raise UserError(
-                f"reward_gradient.branches is {list(config.branches)}; the critic has branches 0"
-                f" to {len(votes) - 1}"
-            )
         figures["soundness"] = votes[list(config.branches)].mean(0)
         if others:
             figures["held_out"] = votes[others].mean(0)
         reward = reward + config.soundness * figures["soundness"]
     return reward, {name: float(value.detach().mean()) for name, value in figures.items()}
+
+
+def _critic(branches: Sequence[int]) -> TrainedCritic:
+    """Load the critic, refusing branches that it does not have."""
+    critic = load_critic()
+    count = critic.net.config.branches
+    if not set(branches) <= set(range(count)):
+        raise UserError(
+            f"reward_gradient.branches is {list(branches)}; the critic has branches 0 to"
+            f" {count - 1}"
+        )
+    return critic
 
 
 def _generator(key: str) -> torch.Generator:

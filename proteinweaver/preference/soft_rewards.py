@@ -86,10 +86,10 @@ def soft_soundness(design: Denoised, condition: Condition, critic: TrainedCritic
         Calibrated probabilities.
     """
     coord = coord_from_frames(design.rot, design.trans, design.psi).cpu()
-    rows = [row.nonzero()[:, 0] for row in condition.mask.cpu()]
+    lengths = condition.lengths
     chains = pack(
-        [chain[row] for chain, row in zip(coord, rows, strict=True)],
-        [place[row] for place, row in zip(condition.index.cpu(), rows, strict=True)],
+        [chain[:n] for chain, n in zip(coord, lengths, strict=True)],
+        [place[:n] for place, n in zip(condition.index.cpu(), lengths, strict=True)],
         critic.net.config.judge_neighbours,
     )
     law = critic.calibration
