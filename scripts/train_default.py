@@ -61,6 +61,12 @@ def arguments() -> argparse.Namespace:
         default=OptimizerConfig.focus,
         help="share of times drawn evenly below .55",
     )
+    p.add_argument(
+        "--t-power",
+        type=float,
+        default=OptimizerConfig.t_power,
+        help="times are a uniform number to this power: below 1, more of much noise",
+    )
     p.add_argument("--warmup", type=int, default=OptimizerConfig.warmup_steps, help="steps")
     p.add_argument(
         "--residues", type=int, default=DataConfig.residues, help="of a batch and device"
@@ -90,7 +96,9 @@ def config_of(a: argparse.Namespace) -> TrainConfig:
         _, found = initial_state(a.init)
         # which neighbours are looked at is a matter of the stage, not of the weights
         model = replace(found, offsets=model.offsets)
-    optimizer = OptimizerConfig(cooldown=a.cooldown, warmup_steps=a.warmup, focus=a.focus)
+    optimizer = OptimizerConfig(
+        cooldown=a.cooldown, warmup_steps=a.warmup, focus=a.focus, t_power=a.t_power
+    )
     optimizer = with_optimizer(optimizer, a.optimizer)
     return TrainConfig(
         stage=a.stage,
