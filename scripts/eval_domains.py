@@ -74,22 +74,31 @@ def controls(
     ]
 
 
-def bars(summary: Summary, natives: Summary) -> dict[str, bool]:
-    """Check the first bars that generated domains are held to."""
+def bars(summary: Summary, natives: Summary, length: int) -> dict[str, bool]:
+    """Check the bars that generated domains are held to, natives of their length beside them."""
     value = {key: cell.value for key, cell in summary.cells.items()}
-    return {
+    native = {key: cell.value for key, cell in natives.cells.items()}
+    out = {
         "caOK >= .99": value["ca_ok"] >= 0.99,
-        "cnOK >= .90": value["cn_ok"] >= 0.90,
+        "cnOK >= .97": value["cn_ok"] >= 0.97,
         "no CA pair under 3 A in 95% of chains": value["clash_free"] >= 0.95,
+        "CA pairs under 3.6 A as natives": value["clash_36"] <= native["clash_36"],
+        "ramaF >= .93": value["rama_ok"] >= 0.93,
         "phi < 0 for 90%": value["phi_negative"] >= 0.90,
         "right-handed helices": value["helix_right"] >= 0.95,
-        "ramaF >= .85": value["rama_ok"] >= 0.85,
-        "rg within 20% of natives": abs(value["rg_ratio"] / natives.cells["rg_ratio"].value - 1)
-        <= 0.20,
-        "helix and strand": value["helix"] > 0.02 and value["strand"] > 0.02,
-        "hb >= .40": value["hb"] >= 0.40,
-        "hbLR >= .08": value["hb_long"] >= 0.08,
+        "hb >= .57": value["hb"] >= 0.57,
+        "hbLR >= .8 of natives": value["hb_long"] >= 0.8 * native["hb_long"],
+        "coil <= .50": value["coil"] <= 0.50,
+        "rg .95 to 1.10 of natives": 0.95 <= value["rg_ratio"] / native["rg_ratio"] <= 1.10,
+        "a tenth all alpha": value["alpha"] >= 0.10,
+        "a tenth all beta": value["beta"] >= 0.10,
+        "a tenth mixed": value["mixed"] >= 0.10,
     }
+    if length >= 100:
+        out["lrc >= .8 of natives"] = value["contacts_long"] >= 0.8 * native["contacts_long"]
+    if "tm" in value:
+        out["mean pairwise TM <= .40"] = value["tm"] <= 0.40
+    return out
 
 
 def arguments() -> argparse.Namespace:
@@ -132,7 +141,7 @@ def main() -> None:
                 summary = domain_summary(name, chains, max_pairs=options.max_pairs, note=str(path))
                 exact = all(len(chain) == length for chain in chains)
                 ours.append(summary)
-                verdict = bars(summary, beside[0]) | {"lengths exact": exact}
+                verdict = bars(summary, beside[0], length) | {"lengths exact": exact}
                 report.setdefault("bars", {})[f"{name}@{length}"] = verdict
             print(f"\n## {length} residues\n\n{render([*ours, *beside], SET_COLUMNS)}", flush=True)
             report[str(length)] = to_json([*ours, *beside], SET_COLUMNS)["sets"]

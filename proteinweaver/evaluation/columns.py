@@ -75,6 +75,18 @@ def _chain(name: str) -> Callable[[DomainRow], float]:
     return lambda row: float(getattr(row.chain, name))
 
 
+def _alpha(row: DomainRow) -> float:
+    return float(row.chain.strand < 0.05 and row.chain.helix > 0.30)
+
+
+def _beta(row: DomainRow) -> float:
+    return float(row.chain.helix < 0.05 and row.chain.strand > 0.15)
+
+
+def _mixed(row: DomainRow) -> float:
+    return float(row.chain.helix >= 0.05 and row.chain.strand >= 0.05)
+
+
 DOMAIN_COLUMNS: tuple[Column[DomainRow], ...] = (
     Column("ca_ok", "caOK", _chain("ca_ok"), decimals=3),
     Column("cn_ok", "cnOK", _chain("cn_ok"), decimals=3),
@@ -87,12 +99,19 @@ DOMAIN_COLUMNS: tuple[Column[DomainRow], ...] = (
     Column("helix", "helix", _chain("helix")),
     Column("strand", "strand", _chain("strand")),
     Column("coil", "coil", _chain("coil")),
+    Column("alpha", "all alpha", _alpha, "share"),
+    Column("beta", "all beta", _beta, "share"),
+    Column("mixed", "mixed", _mixed, "share"),
     Column("rg_ratio", "rg", _chain("rg_ratio")),
     Column("hb", "hb", _chain("hb")),
     Column("hb_long", "hbLR", _chain("hb_long")),
     Column("contacts_long", "lrc", _chain("contacts_long")),
 )
-"""The columns in which generated domains are compared."""
+"""The columns in which generated domains are compared.
+
+All alpha: strand below 5% and helix above 30%; all beta: helix below 5% and strand above 15%;
+mixed: 5% of both or more.
+"""
 
 SET_COLUMNS: tuple[Column[DomainRow], ...] = (
     *DOMAIN_COLUMNS,

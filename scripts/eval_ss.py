@@ -1,0 +1,101 @@
+"""Ask for secondary structure residue by residue and count what comes out.
+
+    python scripts/eval_ss.py --data DIR [-n 128] [--out benchmarks/ss.json]
+
+The strings are those of native domains of the valid split (64 to 256 residues, one per sequence
+cluster; P-SEA on CA, `proteinweaver.evaluation.secondary`), as ``generate --ss``
+takes them; one design each, default settings. Printed: the share of residues that come out as
+asked by the same assignment, over all and by letter, means over designs with 95% intervals, and
+the same for strings that the natives of other clusters happen to have (what agreement is worth).
+"""
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from proteinweaver.data.store import StructureStore
+from proteinweaver.evaluation.intervals import Interval, mean_interval
+from proteinweaver.evaluation.secondary import secondary_structure
+from proteinweaver.generation.domain_stage import DomainRequest, LayoutDraw, sample_domains
+from proteinweaver.generation.model import load_model
+from proteinweaver.generation.settings import LAYOUT_T, domain_sampler, layout_sampler
+from proteinweaver.generation.weave import check_sampler
+from samplers.noise import NoiseKey
+
+REPO = Path(__file__).resolve().parents[1]
+DATA = Path(os.environ.get("PROTEINWEAVER_DATA", REPO.parent / "shared" / "data"))
+LETTERS = {"a": "H", "b": "E", "c": "L"}
+SHORTEST, LONGEST = 64, 256
+
+
+def asked(data: Path, number: int) -> list[str]:
+    """Strings of natives in random order, one per cluster."""
+    store = StructureStore(data / "domains.npz")
+    members = np.random.default_rng(0).permutation(store.members("valid"))
+    strings: dict[int, str] = {}
+    for k in members.tolist():
+        cluster = int(store.arrays["cluster40"][k])
+        if cluster not in strings and SHORTEST <= store.lengths[k] <= LONGEST:
+            strings[cluster] = told(store.item(k).coord)
+    return list(strings.values())[:number]
+
+
+def told(coord: np.ndarray) -> str:
+    """Secondary structure of a backbone in the letters of a blueprint."""
+    return "".join(LETTERS[letter] for letter in secondary_structure(coord[:, 1]))
+
+
+def agreement(wanted: list[str], found: list[str]) -> dict[str, Interval]:
+    """Share of residues as asked, by letter asked for."""
+    out = {}
+    for name, letters in (("all", "HEL"), ("helix", "H"), ("strand", "E"), ("loop", "L")):
+        shares = []
+        for want, got in zip(wanted, found, strict=True):
+            hits = [a == b for a, b in zip(want, got, strict=False) if a in letters]
+            if hits:
+                shares.append(float(np.mean(hits)))
+        out[name] = mean_interval(shares)
+    return out
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument("--data", type=Path, default=DATA)
+    p.add_argument("-n", type=int, default=128)
+    p.add_argument("--weights", type=Path, help="folder; default: the shipped ones")
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--out", type=Path, help="JSON file")
+    a = p.parse_args()
+    torch.set_num_threads(1)
+    model = load_model("domain", a.weights, "cpu")
+    layouts = load_model("layout", a.weights, "cpu")
+    layout = LayoutDraw(layouts, check_sampler(layout_sampler()), LAYOUT_T)
+    strings = asked(a.data, a.n)
+    requests = [
+        DomainRequest(len(text), NoiseKey(a.seed, "ss", k), blueprint=text)
+        for k, text in enumerate(strings)
+    ]
+    drawn = sample_domains(model, requests, check_sampler(domain_sampler()), layout=layout)
+    found = [told(sample.coord) for sample in drawn]
+    rows = {
+        "as asked": agreement(strings, found),
+        "another": agreement(strings, found[1:] + found[:1]),
+    }
+    print(f"{len(strings)} strings; domain weights {model.sha256[:12]}")
+    for name, cells in rows.items():
+        text = "  ".join(f"{k} {c.value:.2f} ({c.low:.2f}-{c.high:.2f})" for k, c in cells.items())
+        print(f"{name:10} {text}")
+    if a.out:
+        about = {"command": " ".join(sys.argv), "n": len(strings), "weights": model.sha256[:12]}
+        cells = {name: {k: asdict(c) for k, c in row.items()} for name, row in rows.items()}
+        a.out.write_text(json.dumps(about | cells, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
