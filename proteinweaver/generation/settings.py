@@ -24,7 +24,7 @@ __all__ = [
 #: Weights that assemble: as trained, or aligned with preferences (docs/preference.md).
 AssemblerName = Literal["assembler", "assembler-aligned"]
 #: Time at which domains begin from their layouts (docs/training.md).
-LAYOUT_T = 0.4
+LAYOUT_T = 0.5
 
 
 @dataclass(frozen=True)
@@ -90,13 +90,13 @@ class SamplerConfig:
 
 
 def domain_sampler() -> SamplerConfig:
-    """Give the default of stage 1: a low temperature closes more bonds, guidance pairs strands."""
-    return SamplerConfig(step_scale=2.0, guidance=1.0)
+    """Give the default of stage 1: a low temperature finds sounder folds, guidance pairs strands."""
+    return SamplerConfig(step_scale=3.0, guidance=1.0)
 
 
 def layout_sampler() -> SamplerConfig:
     """Give the default of the layouts before stage 1."""
-    return SamplerConfig(num_steps=20, step_scale=2.0)
+    return SamplerConfig(num_steps=20, step_scale=3.0)
 
 
 def assembler_sampler() -> SamplerConfig:
