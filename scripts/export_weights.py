@@ -3,8 +3,8 @@
     python scripts/export_weights.py CKPT domain
     python scripts/export_weights.py CKPT assembler [--folder DIR] [--half] [--data DIR]
 
-Takes the moving average; records steps, residues, minutes, data hashes, command and last losses in
-the JSON beside it.
+Takes the moving average; records steps, residues, minutes, data hashes, command, last losses and
+the sampling settings that the commands use by default in the JSON beside it.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from proteinweaver.errors import UserError
+from proteinweaver.generation.settings import default_sampling
 from proteinweaver.io.installation import weights_folder
 from proteinweaver.training.export import export_weights
 
@@ -43,6 +44,7 @@ def main() -> int:
             stage=a.stage,
             command=a.command,
             data=a.data,
+            sampling=default_sampling(a.stage or a.name),
         )
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -4,8 +4,8 @@ A default lives here and nowhere else. What the commands ask for is in
 `proteinweaver.generation.config`. This module imports nothing heavy.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 from proteinweaver.errors import UserError
 from proteinweaver.io.run_folder import Shard
@@ -16,6 +16,7 @@ __all__ = [
     "RunConfig",
     "SamplerConfig",
     "assembler_sampler",
+    "default_sampling",
     "domain_sampler",
     "layout_sampler",
 ]
@@ -102,6 +103,24 @@ def layout_sampler() -> SamplerConfig:
 def assembler_sampler() -> SamplerConfig:
     """Give the default of stage 2: as many contacts between domains as natives have."""
     return SamplerConfig(repulsion=0.3)
+
+
+def default_sampling(stage: str) -> dict[str, Any]:
+    """Give the default settings of a stage as JSON values, for the record beside its weights.
+
+    Parameters
+    ----------
+    stage : str
+        ``"layout"``, ``"domain"``, or one that assembles.
+
+    Returns
+    -------
+    dict
+        Fields of `SamplerConfig`; of layouts also ``layout_t``, where stage 1 takes over.
+    """
+    if stage == "layout":
+        return {**asdict(layout_sampler()), "layout_t": LAYOUT_T}
+    return asdict(domain_sampler() if stage == "domain" else assembler_sampler())
 
 
 @dataclass(frozen=True)

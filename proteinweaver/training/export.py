@@ -29,6 +29,7 @@ def export_weights(
     stage: str = "",
     command: str = "",
     data: str | Path = "",
+    sampling: Mapping[str, Any] | None = None,
 ) -> str:
     """Write the averaged weights of a checkpoint as ``NAME.safetensors`` and ``NAME.json``.
 
@@ -45,6 +46,8 @@ def export_weights(
     stage, command, data : str
         What the weights are for, how they were made, folder of the structure sets: needed where
         the checkpoint does not tell.
+    sampling : mapping of str to object, optional
+        Settings that the weights are best sampled with, as JSON values: a record.
 
     Returns
     -------
@@ -73,6 +76,7 @@ def export_weights(
         "dtype": str(torch.float16 if half else torch.float32).removeprefix("torch."),
         "losses": _last_losses(found),
         "versions": versions(),
+        **({"sampling": dict(sampling)} if sampling else {}),
     }
     return save_weights(folder, name, state, config, meta)
 

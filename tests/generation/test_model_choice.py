@@ -10,6 +10,8 @@ from proteinweaver.errors import UserError
 from proteinweaver.generation.commands import assemble
 from proteinweaver.generation.config import AssembleConfig
 from proteinweaver.generation.model import load_model
+from proteinweaver.generation.settings import default_sampling
+from proteinweaver.io.installation import weights_folder
 from proteinweaver.io.pdb import pdb_text
 from proteinweaver.io.weights import read_weights, save_weights
 from proteinweaver.structure.backbone import Backbone
@@ -58,3 +60,10 @@ def test_python_refuses_another_name(words, tmp_path):
     config = AssembleConfig(domain=(file, file), model="best", weights=words[-4])  # type: ignore[arg-type]
     with pytest.raises(UserError, match="'assembler-aligned'"):
         assemble(config)
+
+
+@pytest.mark.parametrize("stage", ["layout", "domain", "assembler"])
+def test_shipped_weights_say_what_they_are_sampled_with(stage):
+    """The record beside the weights is what the commands do by default."""
+    found = read_weights(weights_folder() / f"{stage}.safetensors")
+    assert found.meta["sampling"] == default_sampling(stage)
