@@ -91,7 +91,7 @@ class SamplerConfig:
 
 
 def domain_sampler() -> SamplerConfig:
-    """Give the default of stage 1: a low temperature finds sounder folds, guidance pairs strands."""
+    """Give the default of stage 1: cold, for sounder folds; guided, for paired strands."""
     return SamplerConfig(step_scale=3.0, guidance=1.0)
 
 
