@@ -1,6 +1,7 @@
 """Intervals against known values and coverage; tables and sets end to end."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ from proteinweaver.evaluation.columns import (
     ASSEMBLY_COLUMNS,
     DOMAIN_COLUMNS,
     SET_COLUMNS,
+    DomainRow,
     assembly_row,
     domain_summary,
 )
+from proteinweaver.evaluation.geometry import chain_metrics
 from proteinweaver.evaluation.intervals import (
     mean_interval,
     median_interval,
@@ -25,6 +28,7 @@ from proteinweaver.evaluation.table import render, summarise, to_json
 from proteinweaver.evaluation.tasks import native_tasks, task_of
 from proteinweaver.io.pdb import pdb_text
 from proteinweaver.structure.backbone import Backbone
+from proteinweaver.structure.ideal import ideal_element
 
 
 def test_wilson_interval_of_textbook_cases():
@@ -181,3 +185,23 @@ def test_natives_are_matched_in_length(data_dir):
     assert all(90 <= len(chain) <= 110 for chain in chosen)
     away = [abs(len(chain) - 100) for chain in chosen]
     assert away == sorted(away)
+
+
+@pytest.mark.parametrize(
+    ("helix", "strand", "fold"),
+    [
+        (0.6, 0.0, "alpha"),
+        (0.0, 0.4, "beta"),
+        (0.3, 0.2, "mixed"),
+        (0.05, 0.05, "mixed"),
+        (0.30, 0.0, None),
+        (0.0, 0.15, None),
+    ],
+)
+def test_every_chain_is_of_one_class_of_folds_or_of_none(helix, strand, fold):
+    """Thresholds as documented: 5% absent, 30% helix or 15% strand present."""
+    coord = ideal_element("H", 12).numpy()
+    chain = replace(chain_metrics(coord), helix=helix, strand=strand)
+    row = DomainRow("x", chain)
+    told = {c.key: c.value(row) for c in DOMAIN_COLUMNS if c.key in ("alpha", "beta", "mixed")}
+    assert told == {name: float(name == fold) for name in ("alpha", "beta", "mixed")}
