@@ -3,10 +3,10 @@
     python scripts/eval_ss.py --data DIR [-n 128] [--out benchmarks/ss.json]
 
 The strings are those of native domains of the valid split (64 to 256 residues, one per sequence
-cluster; P-SEA on CA, `proteinweaver.evaluation.secondary`), as ``generate --ss``
-takes them; one design each, default settings. Printed: the share of residues that come out as
-asked by the same assignment, over all and by letter, means over designs with 95% intervals, and
-the same for strings that the natives of other clusters happen to have (what agreement is worth).
+cluster; P-SEA on CA, `proteinweaver.evaluation.secondary`), as ``generate --ss`` takes them; one
+design each, default settings. Printed: the share of residues that come out as asked by the same
+assignment, over all and by letter, means over designs with 95% intervals, and the same for the
+design made from the next string (what agreement by chance is worth).
 """
 
 import argparse
@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from eval_start import natives
 
-from proteinweaver.data.store import StructureStore
 from proteinweaver.evaluation.intervals import Interval, mean_interval
-from proteinweaver.evaluation.secondary import secondary_structure
+from proteinweaver.evaluation.secondary import blueprint_letters
 from proteinweaver.generation.domain_stage import DomainRequest, LayoutDraw, sample_domains
 from proteinweaver.generation.model import load_model
 from proteinweaver.generation.settings import LAYOUT_T, domain_sampler, layout_sampler
@@ -30,25 +30,7 @@ from samplers.noise import NoiseKey
 
 REPO = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("PROTEINWEAVER_DATA", REPO.parent / "shared" / "data"))
-LETTERS = {"a": "H", "b": "E", "c": "L"}
 SHORTEST, LONGEST = 64, 256
-
-
-def asked(data: Path, number: int) -> list[str]:
-    """Strings of natives in random order, one per cluster."""
-    store = StructureStore(data / "domains.npz")
-    members = np.random.default_rng(0).permutation(store.members("valid"))
-    strings: dict[int, str] = {}
-    for k in members.tolist():
-        cluster = int(store.arrays["cluster40"][k])
-        if cluster not in strings and SHORTEST <= store.lengths[k] <= LONGEST:
-            strings[cluster] = told(store.item(k).coord)
-    return list(strings.values())[:number]
-
-
-def told(coord: np.ndarray) -> str:
-    """Secondary structure of a backbone in the letters of a blueprint."""
-    return "".join(LETTERS[letter] for letter in secondary_structure(coord[:, 1]))
 
 
 def agreement(wanted: list[str], found: list[str]) -> dict[str, Interval]:
@@ -76,13 +58,14 @@ def main() -> None:
     model = load_model("domain", a.weights, "cpu")
     layouts = load_model("layout", a.weights, "cpu")
     layout = LayoutDraw(layouts, check_sampler(layout_sampler()), LAYOUT_T)
-    strings = asked(a.data, a.n)
+    chosen = natives(a.data, "valid", a.n, SHORTEST, LONGEST)
+    strings = [blueprint_letters(item.coord[:, 1]) for item in chosen]
     requests = [
         DomainRequest(len(text), NoiseKey(a.seed, "ss", k), blueprint=text)
         for k, text in enumerate(strings)
     ]
     drawn = sample_domains(model, requests, check_sampler(domain_sampler()), layout=layout)
-    found = [told(sample.coord) for sample in drawn]
+    found = [blueprint_letters(sample.coord[:, 1]) for sample in drawn]
     rows = {
         "as asked": agreement(strings, found),
         "another": agreement(strings, found[1:] + found[:1]),

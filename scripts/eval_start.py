@@ -39,13 +39,15 @@ DATA = Path(os.environ.get("PROTEINWEAVER_DATA", REPO.parent / "shared" / "data"
 SHORTEST, LONGEST = 90, 130
 
 
-def natives(data: Path, split: str, number: int) -> Iterator[StructureItem]:
+def natives(
+    data: Path, split: str, number: int, shortest: int = SHORTEST, longest: int = LONGEST
+) -> Iterator[StructureItem]:
     store = StructureStore(data / "domains.npz")
     members = np.random.default_rng(0).permutation(store.members(split))
     seen: set[int] = set()
     for k in members.tolist():
         cluster = int(store.arrays["cluster40"][k])
-        if SHORTEST <= store.lengths[k] <= LONGEST and cluster not in seen and len(seen) < number:
+        if shortest <= store.lengths[k] <= longest and cluster not in seen and len(seen) < number:
             seen.add(cluster)
             yield store.item(k)
 

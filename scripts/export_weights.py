@@ -44,7 +44,7 @@ def main() -> int:
             stage=a.stage,
             command=a.command,
             data=a.data,
-            sampling=default_sampling(a.stage or a.name),
+            sampling=default_sampling,
         )
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -13,7 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from proteinweaver.evaluation.torsions import ca_torsions
 
-__all__ = ["helix_handedness", "secondary_structure"]
+__all__ = ["blueprint_letters", "helix_handedness", "secondary_structure"]
+
+_LETTERS = {"a": "H", "b": "E", "c": "L"}
 
 
 def secondary_structure(ca: ArrayLike, break_after: ArrayLike | None = None) -> NDArray[np.str_]:
@@ -34,6 +36,22 @@ def secondary_structure(ca: ArrayLike, break_after: ArrayLike | None = None) -> 
     from proteinweaver.structure.biotite_adapter import annotate_sse
 
     return annotate_sse(np.asarray(ca, dtype=np.float32), break_after)
+
+
+def blueprint_letters(ca: ArrayLike) -> str:
+    """P-SEA secondary structure in the letters that a blueprint asks for it.
+
+    Parameters
+    ----------
+    ca : array_like, shape=(L, 3)
+        CA positions in angstrom.
+
+    Returns
+    -------
+    str
+        L letters: H helix, E strand, L loop.
+    """
+    return "".join(_LETTERS[letter] for letter in secondary_structure(ca))
 
 
 def helix_handedness(ca: ArrayLike, sse: ArrayLike) -> float:

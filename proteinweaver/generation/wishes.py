@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from proteinweaver.diffusion.wishes import Bound
 from proteinweaver.errors import UserError
-from proteinweaver.evaluation.secondary import secondary_structure
+from proteinweaver.evaluation.secondary import blueprint_letters
 from proteinweaver.evaluation.superposition import move, rmsd, superpose
 from proteinweaver.generation.jobs import DesignPlan, Segment
 from proteinweaver.io.read import read_all_atoms, read_structure
@@ -33,7 +33,6 @@ CLEAR = 3.0
 POSE = 0.5
 #: Share of a linker's residues that must have the secondary structure asked for.
 SS_SHARE = 0.8
-_LETTERS = {"H": "a", "E": "b", "L": "c"}
 
 
 @dataclass(frozen=True)
@@ -294,9 +293,9 @@ def _pose_deviation(plan: DesignPlan, wishes: DesignWishes, xyz: NDArray[np.floa
 
 def _linker_share(plan: DesignPlan, xyz: NDArray[np.float64]) -> float:
     """Share of the asked residues of linkers whose P-SEA assignment is the one asked for."""
-    sse = secondary_structure(xyz[:, 1])
-    asked = [(i, letter) for i, letter in enumerate(plan.ss) if letter != "?"]
-    return float(np.mean([sse[i] == _LETTERS[letter] for i, letter in asked]))
+    found = blueprint_letters(xyz[:, 1])
+    pairs = zip(plan.ss, found, strict=True)
+    return float(np.mean([letter == got for letter, got in pairs if letter != "?"]))
 
 
 def _context_gap(plan: DesignPlan, wishes: DesignWishes, xyz: NDArray[np.float64]) -> float:

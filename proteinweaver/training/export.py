@@ -1,7 +1,7 @@
 """From a training checkpoint to weights that can be shipped: the average and its origin."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ def export_weights(
     stage: str = "",
     command: str = "",
     data: str | Path = "",
-    sampling: Mapping[str, Any] | None = None,
+    sampling: Callable[[str], Mapping[str, Any]] | None = None,
 ) -> str:
     """Write the averaged weights of a checkpoint as ``NAME.safetensors`` and ``NAME.json``.
 
@@ -46,8 +46,8 @@ def export_weights(
     stage, command, data : str
         What the weights are for, how they were made, folder of the structure sets: needed where
         the checkpoint does not tell.
-    sampling : mapping of str to object, optional
-        Settings that the weights are best sampled with, as JSON values: a record.
+    sampling : callable, optional
+        From the stage to the settings its weights are sampled with, as JSON values: a record.
 
     Returns
     -------
@@ -63,8 +63,9 @@ def export_weights(
     state = {key: value.half() if half else value.float() for key, value in found.state.items()}
     config = {"denoiser": plain(found.model), "process": plain(found.process)}
     card = found.card
+    stage = stage or card.get("stage") or name
     meta = {
-        "stage": stage or card.get("stage") or name,
+        "stage": stage,
         "recipe": card.get("recipe", ""),
         "seed": card.get("seed"),
         "command": command or card.get("command", ""),
@@ -76,7 +77,7 @@ def export_weights(
         "dtype": str(torch.float16 if half else torch.float32).removeprefix("torch."),
         "losses": _last_losses(found),
         "versions": versions(),
-        **({"sampling": dict(sampling)} if sampling else {}),
+        **({"sampling": dict(sampling(stage))} if sampling else {}),
     }
     return save_weights(folder, name, state, config, meta)
 

@@ -9,6 +9,7 @@ import torch
 
 from proteinweaver.errors import UserError
 from proteinweaver.generation.model import load_model
+from proteinweaver.generation.settings import default_sampling
 from proteinweaver.io.weights import read_weights
 from proteinweaver.training.checkpoints import read_checkpoint
 from proteinweaver.training.export import export_weights
@@ -62,9 +63,17 @@ def test_the_caller_may_tell_what_a_plain_checkpoint_does_not(unbroken, tmp_path
         result.checkpoint, "x", tmp_path, stage="assembler", command="by hand", data=data
     )
     meta = read_weights(tmp_path / "x.safetensors").meta
+    assert "sampling" not in meta
     assert (meta["stage"], meta["command"]) == ("assembler", "by hand")
     with pytest.raises(UserError, match="no structure sets"):
         export_weights(result.checkpoint, "x", tmp_path, data=tmp_path)
+
+
+def test_the_record_of_sampling_is_that_of_the_stage_whatever_the_name(unbroken, tmp_path):
+    """The checkpoint is of stage domain, its weights are called x."""
+    export_weights(unbroken[1].checkpoint, "x", tmp_path, sampling=default_sampling)
+    assert read_weights(tmp_path / "x.safetensors").meta["sampling"] == default_sampling("domain")
+    assert default_sampling("domain") != default_sampling("assembler")
 
 
 @pytest.mark.parametrize(
