@@ -1,6 +1,6 @@
 """Count the secondary-structure strings of native domains for `proteinweaver.domains.blueprint`.
 
-Reads the train split of a ``proteinweaver-structures-1`` file (P-SEA labels), drops membrane
+Reads the train split of a ``proteinweaver-structures-1`` file, assigns DSSP, drops membrane
 proteins and elements too short to count (helices under 5, strands under 3 residues), and weights
 every domain by one over the size of its 40% cluster. Written are counts, per fold class: order of
 the elements, element lengths, loop lengths, class by length.
@@ -23,11 +23,11 @@ from proteinweaver.domains.blueprint import (
     elements,
     fold_class,
 )
+from proteinweaver.structure.dssp import element_letters
 
 
-def smoothed(labels: np.ndarray) -> str:
+def smoothed(text: str) -> str:
     """Turn elements too short into loop; a string over H, E, L."""
-    text = "".join("HEL"[int(k)] for k in labels)
     letters = ["L"] * len(text)
     for kind, start, length in elements(text):
         if length >= MIN_ELEMENT[kind]:
@@ -38,12 +38,16 @@ def smoothed(labels: np.ndarray) -> str:
 def native_strings(path: Path, split: int) -> list[tuple[str, float]]:
     """Strings and weights of one split (0 train, 1 valid, 2 test)."""
     data = np.load(path, allow_pickle=False)
-    offsets, sse, clusters = data["offsets"], data["sse"], data["cluster40"]
+    offsets, clusters = data["offsets"], data["cluster40"]
+    coords = data["coords"] * np.float32(data["coord_scale"])
     sources = data["source_names"][data["source"]]
     _, inverse, size = np.unique(clusters, return_inverse=True, return_counts=True)
     weights = 1.0 / size[inverse]
     items = np.flatnonzero((data["split"] == split) & ~np.char.endswith(sources, "#membrane"))
-    return [(smoothed(sse[offsets[i] : offsets[i + 1]]), float(weights[i])) for i in items]
+    return [
+        (smoothed(element_letters(coords[offsets[i] : offsets[i + 1]])), float(weights[i]))
+        for i in items
+    ]
 
 
 def count(strings: list[tuple[str, float]]) -> dict:
@@ -84,7 +88,7 @@ def main() -> None:
     source, target = Path(sys.argv[1]), Path(sys.argv[2])
     strings = native_strings(source, 0)
     payload = {
-        "what": "cluster-weighted counts of native secondary structure (P-SEA), train split",
+        "what": "cluster-weighted counts of native secondary structure (DSSP), train split",
         "source": source.name,
         "source_sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
         "domains": len(strings),

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from proteinweaver.data.pieces import find_hairpins, ss_runs
+from proteinweaver.data.pieces import element_runs, find_hairpins
 from proteinweaver.data.store import StructureStore
-from proteinweaver.evaluation.hbonds import hydrogen_bonds
+from proteinweaver.structure.hbonds import hydrogen_bonds
 
 REPO = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("PROTEINWEAVER_DATA", REPO.parent / "shared" / "data"))
@@ -35,7 +35,7 @@ def main() -> None:
     found: dict[int, list[tuple[float, int, np.ndarray, int, int, str]]] = {}
     for number in store.members("train"):
         item = store.item(int(number))
-        runs = ss_runs(item.sse, item.break_after)
+        runs = element_runs(item)
         for start, stop in find_hairpins(item, runs):
             first, second = (r for r in runs if start <= r[1] and r[2] <= stop)
             arm1, arm2 = min(first[2] - start, ARM), min(stop - second[1], ARM)

@@ -25,25 +25,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proteinweaver.data.store import StructureItem
+from proteinweaver.structure.dssp import element_letters
 from proteinweaver.structure.ideal import ideal_element
 
 __all__ = [
     "MIN_ELEMENT",
     "Task",
     "domains_task",
+    "element_runs",
     "elements_task",
     "find_hairpins",
     "frayed_task",
     "no_map_task",
     "segments_task",
-    "ss_runs",
 ]
 
-#: Shortest run of P-SEA labels that counts as an element (residues).
+#: Shortest run of labels that counts as an element (residues).
 MIN_ELEMENT = {"H": 5, "E": 3}
 _FRAY = 2  # residues that an end of an element may lose
 _UNTOLD = 0.1  # share of elements that are not told
-_LETTER = {0: "H", 1: "E", 2: "L"}
 _TOKEN = {"?": 0, "H": 1, "E": 2, "L": 3}
 
 
@@ -71,13 +71,19 @@ def _ideal(kind: str, length: int) -> NDArray[np.float32]:
     return ideal_element(kind, length).numpy().astype(np.float32)
 
 
-def ss_runs(sse: NDArray[np.uint8], break_after: NDArray[np.bool_]) -> list[tuple[str, int, int]]:
-    """Helices and strands long enough to be elements, as (letter, start, stop)."""
+def element_runs(item: StructureItem) -> list[tuple[str, int, int]]:
+    """Find helices and strands (DSSP) long enough to be elements, as (letter, start, stop).
+
+    By hydrogen bonds, not by the CA trace (P-SEA, ``item.sse``): half of the long-range bonds of
+    natives lie at residues that P-SEA calls coil, and what is told as a loop does not pair
+    (docs/training.md, question 36).
+    """
+    letters = element_letters(item.coord, item.break_after)
     runs = []
     start = 0
-    for i in range(1, len(sse) + 1):
-        if i == len(sse) or sse[i] != sse[start] or break_after[i - 1]:
-            letter = _LETTER[int(sse[start])]
+    for i in range(1, len(letters) + 1):
+        if i == len(letters) or letters[i] != letters[start] or item.break_after[i - 1]:
+            letter = letters[start]
             if letter != "L" and i - start >= MIN_ELEMENT[letter]:
                 runs.append((letter, start, i))
             start = i
@@ -135,7 +141,7 @@ def find_hairpins(
 
 def elements_task(item: StructureItem, rng: np.random.Generator) -> Task:
     """Ideal elements where the native has them; loops unknown, secondary structure told."""
-    runs = ss_runs(item.sse, item.break_after)
+    runs = element_runs(item)
     return _told_elements(item, runs, _ss_tokens(len(item), runs), rng)
 
 
@@ -146,7 +152,7 @@ def frayed_task(item: StructureItem, rng: np.random.Generator) -> Task:
     long runs (docs/training.md, question 20: so far what is drawn shows none of it). What an
     element has lost is told as nothing, neither as loop nor as element.
     """
-    found = ss_runs(item.sse, item.break_after)
+    found = element_runs(item)
     tokens = _ss_tokens(len(item), found)
     runs = []
     for letter, start, stop in found:
@@ -194,7 +200,7 @@ def _native_pieces(
         known[piece < 0] = 0
     tokens = np.zeros(len(item), np.int64)
     if rng.random() < tell_ss:
-        tokens = _ss_tokens(len(item), ss_runs(item.sse, item.break_after))
+        tokens = _ss_tokens(len(item), element_runs(item))
     return Task(piece, known, tokens)
 
 

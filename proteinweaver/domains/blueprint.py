@@ -57,7 +57,8 @@ _SHORTEST = 12  # shorter chains have no elements
 _LONGEST_ELEMENT, _LONGEST_LOOP = 60, 60
 _MINOR_SHARE = 0.05  # of the residues: less of a kind does not make a class
 _SMOOTHING = 1.5  # residues; width of the kernel over counted lengths
-_TRIES = 500  # draws until one is of its class and has a partner for its strand
+_CLASSES = 5  # classes drawn, if none of the first can be met in so few residues
+_TRIES = 100  # draws until one is of its class and has a partner for its strand
 _TAIL = 1e-4  # share of a flat tail, so that every length can be met
 
 
@@ -325,13 +326,16 @@ def draw_blueprint(
     )
     if length < _SHORTEST:
         return "L" * length
-    for _ in range(_TRIES):
+    for _ in range(_CLASSES):
+        # drawn once for many tries: classes are met with different ease, yet each keeps its share
         wanted = fold or _draw_fold(length, rng)
         # sizes in steps of 64 let designs of similar length share one recursion
-        text = _model(wanted, -(-length // 64) * 64, loop_tilt).draw(length, rng)
-        kinds = [run.kind for run in elements(text)]
-        if fold_class(text) == wanted and kinds and kinds != ["E"]:
-            return text
+        model = _model(wanted, -(-length // 64) * 64, loop_tilt)
+        for _ in range(_TRIES):
+            text = model.draw(length, rng)
+            kinds = [run.kind for run in elements(text)]
+            if fold_class(text) == wanted and kinds and kinds != ["E"]:
+                return text
     raise UserError(
         f"no {fold} blueprint of {length} residues was found; choose another class or length"
     )

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from proteinweaver.evaluation.hbonds import hydrogen_bonds
 from proteinweaver.evaluation.secondary import helix_handedness, secondary_structure
 from proteinweaver.evaluation.torsions import RAMA_ALLOWED, backbone_torsions, rama_density
+from proteinweaver.structure.hbonds import hydrogen_bonds
 from proteinweaver.structure.polymer import MAX_CA_STEP
 
 __all__ = [

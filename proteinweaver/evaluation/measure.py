@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from proteinweaver.evaluation.assembly import assembly_metrics
 from proteinweaver.evaluation.covalent import covalent_metrics
-from proteinweaver.evaluation.dssp import dssp
 from proteinweaver.evaluation.gate import gate_faults
 from proteinweaver.evaluation.geometry import chain_metrics, squared_distances
 from proteinweaver.evaluation.linkers import linker_rama_ok, linker_stretch
@@ -26,6 +25,7 @@ from proteinweaver.evaluation.secondary import secondary_structure
 from proteinweaver.evaluation.surface import interface_area
 from proteinweaver.evaluation.torsions import RAMA_ALLOWED, backbone_torsions, rama_density
 from proteinweaver.structure.backbone import Backbone
+from proteinweaver.structure.dssp import dssp
 
 __all__ = ["GEOMETRY", "ColumnSource", "Layer", "Measured", "measure_backbone"]
 

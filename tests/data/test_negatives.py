@@ -13,7 +13,7 @@ from proteinweaver.data.store import StructureItem, StructureStore
 from proteinweaver.data.synthetic import write_synthetic_sets
 from proteinweaver.errors import UserError
 from proteinweaver.evaluation.geometry import chain_metrics
-from proteinweaver.evaluation.hbonds import hydrogen_bonds
+from proteinweaver.structure.hbonds import hydrogen_bonds
 from proteinweaver.structure.ideal import build_backbone, ideal_element
 from proteinweaver.structure.torsion_chain import torsion_chain
 

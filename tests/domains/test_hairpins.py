@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from proteinweaver.domains.hairpins import hairpin_loops, ideal_hairpin
-from proteinweaver.evaluation.hbonds import hydrogen_bonds
 from proteinweaver.generation.condition import pieces_of_blueprint
+from proteinweaver.structure.hbonds import hydrogen_bonds
 
 
 @pytest.mark.parametrize("loop", hairpin_loops())

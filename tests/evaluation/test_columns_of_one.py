@@ -11,9 +11,7 @@ from scipy.spatial.transform import Rotation
 from proteinweaver.evaluation.assembly import domain_labels
 from proteinweaver.evaluation.baselines import add_noise
 from proteinweaver.evaluation.covalent import bond_angle, covalent_metrics
-from proteinweaver.evaluation.dssp import dssp
 from proteinweaver.evaluation.gate import gate_faults
-from proteinweaver.evaluation.hbonds import bond_energies
 from proteinweaver.evaluation.linkers import linker_rama_ok, linker_stretch
 from proteinweaver.evaluation.measure import GEOMETRY, measure_backbone
 from proteinweaver.evaluation.packing import crossovers, neighbours, packing_metrics
@@ -21,6 +19,8 @@ from proteinweaver.evaluation.schema import GEOMETRY_COLUMNS
 from proteinweaver.evaluation.surface import accessible_area, interface_area, with_beads
 from proteinweaver.io.read import read_structure
 from proteinweaver.structure.backbone import Backbone
+from proteinweaver.structure.dssp import dssp
+from proteinweaver.structure.hbonds import bond_energies
 
 #: H and E, B of mkdssp 4.2.2 (data release, raw/).
 MKDSSP = {

@@ -16,7 +16,6 @@ from scipy.spatial.distance import cdist
 from scipy.spatial.transform import Rotation
 
 from proteinweaver.evaluation.baselines import add_noise
-from proteinweaver.evaluation.dssp import dssp
 from proteinweaver.evaluation.linkers import linker_span
 from proteinweaver.evaluation.measure import measure_backbone
 from proteinweaver.evaluation.natives import NATIVE_COLUMNS, native_table, outside_natives
@@ -24,6 +23,7 @@ from proteinweaver.evaluation.schema import GEOMETRY_COLUMNS
 from proteinweaver.evaluation.surface import with_beads
 from proteinweaver.io.read import read_structure
 from proteinweaver.structure.backbone import Backbone
+from proteinweaver.structure.dssp import dssp
 
 #: Words of the side file, held to it in test_run.py (test_a_run_folder_tells_domains_and_drift).
 SIDE_FILE = {"domain_sources", "domain_lengths", "linker_lengths"}

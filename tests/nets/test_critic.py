@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from proteinweaver.evaluation.geometry import chain_metrics
-from proteinweaver.evaluation.hbonds import hydrogen_bonds
 from proteinweaver.nets.critic import AMINO_ACIDS, Critic, CriticConfig
 from proteinweaver.nets.critic_descriptors import residue_descriptors
 from proteinweaver.nets.critic_graph import edge_features, node_features, pack
+from proteinweaver.structure.hbonds import hydrogen_bonds
 from proteinweaver.structure.ideal import build_backbone, ideal_element
 
 CONFIG = CriticConfig(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from proteinweaver.evaluation.baselines import add_noise
-from proteinweaver.evaluation.hbonds import hydrogen_bonds
+from proteinweaver.structure.hbonds import hydrogen_bonds
 
 
 def plain(coord: np.ndarray) -> list[int]:

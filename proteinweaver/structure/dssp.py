@@ -1,7 +1,7 @@
 """Helix and strand by hydrogen bonds, as DSSP defines them, from N, CA, C and O alone.
 
 P-SEA reads the CA trace; this reads the pattern of bonds, so the two fail differently. A bond from
-NH of i to CO of j has an energy below -0.5 kcal/mol (`proteinweaver.evaluation.hbonds`, without
+NH of i to CO of j has an energy below -0.5 kcal/mol (`proteinweaver.structure.hbonds`, without
 its distance guard). An n-turn at i is a bond from i + n to i; two consecutive 4-turns start an
 alpha helix over the residues between. A bridge joins i and j by one of four patterns of two bonds;
 residues of bridges are strand. Three- and five-turn helices count as coil here.
@@ -11,12 +11,14 @@ References
 Kabsch & Sander 1983, Biopolymers 22, 2577 (definitions of turn, bridge, helix, ladder).
 """
 
+import re
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from proteinweaver.evaluation.hbonds import bond_energies
+from proteinweaver.structure.hbonds import bond_energies
 
-__all__ = ["dssp"]
+__all__ = ["dssp", "element_letters"]
 
 _CUTOFF = -0.5
 _TURN = 4
@@ -54,6 +56,28 @@ def dssp(coord: ArrayLike, break_after: ArrayLike | None = None) -> NDArray[np.s
     for shift in range(_TURN):
         out[first + shift] = "a"
     return out
+
+
+def element_letters(coord: ArrayLike, break_after: ArrayLike | None = None) -> str:
+    """Helix, strand and loop in the letters of a blueprint.
+
+    Single residues between two of a strand (bulges; Richardson et al. 1978, PNAS 75, 2574) are
+    strand.
+
+    Parameters
+    ----------
+    coord : array_like, shape=(L, 4, 3)
+        N, CA, C, O in angstrom.
+    break_after : array_like, dtype=bool, shape=(L,), optional
+        True where the next residue is not bonded.
+
+    Returns
+    -------
+    str
+        ``H``, ``E`` or ``L`` for every residue.
+    """
+    text = "".join({"a": "H", "b": "E"}.get(letter, "L") for letter in dssp(coord, break_after))
+    return re.sub("(?<=E)L(?=E)", "E", text)
 
 
 def _bridged(bond: NDArray[np.bool_], segment: NDArray[np.int64]) -> NDArray[np.bool_]:
