@@ -1,8 +1,10 @@
-"""What every test shares: the folder of the data release, and one thread."""
+"""What every test shares: the folder of the data release, one thread, two small chains."""
 
+import math
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 REPO = Path(__file__).resolve().parents[1]
@@ -82,3 +84,25 @@ def tiny_critic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = {"critic": asdict(config), "calibration": {"slope": 1.0, "threshold": 0.4}}
     save_weights(folder, "critic", Critic(config).state_dict(), settings, {"stage": "critic"})
     return folder / "critic.safetensors"
+
+
+@pytest.fixture(scope="session")
+def helix() -> np.ndarray:
+    """An ideal right-handed helix of 40 residues."""
+    from proteinweaver.structure.ideal import ideal_element
+
+    return ideal_element("H", 40).numpy()
+
+
+@pytest.fixture(scope="session")
+def coil() -> np.ndarray:
+    """A random but plausible chain of 60 residues, helix, turns and strands mixed."""
+    import torch
+
+    from proteinweaver.structure.ideal import build_backbone
+
+    rng = np.random.default_rng(7)
+    phi = np.where(rng.random(60) < 0.6, -1.1, -2.1) + 0.15 * rng.standard_normal(60)
+    psi = np.where(phi > -1.6, -0.75, 2.3) + 0.15 * rng.standard_normal(60)
+    omega = math.pi + 0.05 * rng.standard_normal(60)
+    return build_backbone(*(torch.from_numpy(x) for x in (phi, psi, omega))).numpy()

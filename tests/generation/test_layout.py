@@ -84,7 +84,8 @@ def test_of_several_candidates_the_soundest_is_kept(tiny_weights):
     first = generate(**fields).designs
     critic = load_critic()
     for best, one in zip(kept, first, strict=True):
-        found = soundness_of([best.backbone, one.backbone], critic)
+        # each alone: in a batch of two, equal chains differ by float rounding
+        found = [soundness_of([chain], critic)[0] for chain in (best.backbone, one.backbone)]
         assert found[0].logit >= found[1].logit - 1e-6
         assert best.calls == 3 * one.calls
     assert any(
