@@ -11,8 +11,9 @@ larger one; random poses have about .03, a whole-chain TM-score .65.
 
 Every contender has k tries at a task, in its own order: natives; random rigid poses that the
 linker can span; the most contact-rich of 400 such; rigid docking on a grid with residue statistics
-and a linker law, with and without the sequence (`proteinweaver.evaluation.docking`); the
-assembler; the assembler starting from docked poses with the noise of time --start-t; and the same
+and a linker law, with and without the sequence (`proteinweaver.evaluation.docking`); poses found
+from stretches of the train split's chains (`proteinweaver.evaluation.pose_finder`); the assembler;
+the assembler starting from docked or found poses with the noise of time --start-t; and the same
 network without the map, starting from random poses. Ours are ordered by the hard checks of poses
 and bonds, then by score. Rows are written as they come, so a killed run goes on where it stopped;
 rows of other weights, seeds or k are left alone. Intervals are bootstraps; differences are paired
@@ -26,6 +27,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +35,9 @@ import torch
 
 from proteinweaver.domains.trends import native_contacts
 from proteinweaver.evaluation.contenders import CONTENDERS, bridged, docked_pair
+from proteinweaver.evaluation.docking import DockingSettings
+from proteinweaver.evaluation.linker_law import Stretches
+from proteinweaver.evaluation.pose_finder import FinderSettings, found_pair
 from proteinweaver.evaluation.poses import random_poses
 from proteinweaver.evaluation.reassembly_table import (
     BENCHMARK_COLUMNS,
@@ -55,14 +60,21 @@ REPO = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("PROTEINWEAVER_DATA", REPO.parent / "shared" / "data"))
 #: Drift that a domain may have by mode, and room of a linker's bond (angstrom).
 DRIFT, BOND = {"rigid": 0.5, "adapt": 1.0}, 0.1
-OURS = ("assembler", "assembler, from docking", "no map")
+OURS = ("assembler", "assembler, from docking", "assembler, from found poses", "no map")
+FINDER = "found poses"
 #: What ours is compared with, by the median of the best pose.
-OTHERS = ("docking", "docking, no sequence", "best of 400", "random poses", "no map")
+OTHERS = (FINDER, "docking", "docking, no sequence", "best of 400", "random poses", "no map")
 COMPARED = ("best_pose", "reached", "first_pose", "first_f1", "best_f1")
 
 
+@cache
+def stretches(data: Path) -> Stretches:
+    """Chains of the train split, read once."""
+    return Stretches.of_chains(data / "chains.npz")
+
+
 class Network:
-    """The three contenders that need weights."""
+    """The contenders that need weights."""
 
     def __init__(self, model: LoadedModel, options: argparse.Namespace) -> None:
         self.model, self.options = model, options
@@ -81,7 +93,10 @@ class Network:
             starts = random_poses(task.coord, task.domain, k, rng)
         else:
             t = self.options.start_t
-            starts = docked_pair(task, k, rng)
+            if name == "assembler, from docking":
+                starts = docked_pair(task, k, rng)
+            else:
+                starts = found_pair(task, k, rng, stretches(self.options.data))
         return [
             AssemblyRequest(len(task), insides, key, start=_start(chain, task), start_t=t)
             for key, chain in zip(keys, starts, strict=False)
@@ -158,11 +173,15 @@ def run(options: argparse.Namespace, tasks: dict[str, list[NativeTask]]) -> list
     sha = model.sha256[:12] if model else ""
     shared = {"k": options.k, "seed": options.seed, "min_linker": options.min_linker}
     ours = {**shared, "mode": options.mode, "weights": sha}
+    docking, finder = asdict(DockingSettings()), asdict(FinderSettings())
     settings: dict[str, object] = {
         **{name: shared for name in CONTENDERS},
+        **{name: {**shared, **docking} for name in CONTENDERS if name.startswith("docking")},
+        FINDER: {**shared, **finder},
         "assembler": ours,
         "no map": ours,
-        "assembler, from docking": {**ours, "start_t": options.start_t},
+        "assembler, from docking": {**ours, **docking, "start_t": options.start_t},
+        "assembler, from found poses": {**ours, **finder, "start_t": options.start_t},
     }
     rows = read_rows(options.rows, settings) if options.rows else []
     if options.table:
@@ -177,8 +196,11 @@ def run(options: argparse.Namespace, tasks: dict[str, list[NativeTask]]) -> list
                         yield name, split, task
 
     for number, (name, split, task) in enumerate(todo()):
-        if name in CONTENDERS:
-            rng = np.random.default_rng([options.seed, len(task), task.first])
+        rng = np.random.default_rng([options.seed, len(task), task.first])
+        if name == FINDER:
+            library = stretches(options.data)
+            made = lambda: list(found_pair(task, options.k, rng, library))  # noqa: B023, E731
+        elif name in CONTENDERS:
             made = lambda: list(CONTENDERS[name](task, options.k, rng))  # noqa: B023, E731
         else:
             assert network is not None
@@ -196,7 +218,7 @@ def run(options: argparse.Namespace, tasks: dict[str, list[NativeTask]]) -> list
 
 def report(rows: list[Attempts], options: argparse.Namespace) -> None:
     """Print the tables by group and the differences; write them where asked."""
-    order = [*OURS, *CONTENDERS]
+    order = [*OURS, FINDER, *CONTENDERS]
     rows = sorted(rows, key=lambda row: order.index(row.contender))
     tables, differences = {}, {}
     for group in GROUPS:
@@ -205,7 +227,7 @@ def report(rows: list[Attempts], options: argparse.Namespace) -> None:
             print(f"\n### {group}\n\n{render(found, BENCHMARK_COLUMNS)}")
             tables[group] = to_json(found, BENCHMARK_COLUMNS)["sets"]
     present = {row.contender for row in rows}
-    for ours in (name for name in OURS[:2] if name in present):
+    for ours in (name for name in (*OURS[:3], FINDER) if name in present):
         for other in (name for name in OTHERS if name in present and name != ours):
             for key in COMPARED:
                 cell = difference(rows, ours, other, key)
@@ -228,7 +250,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--min-linker", type=int, default=MIN_LINKER)
     parser.add_argument("-k", type=int, default=16, help="tries at a task")
     parser.add_argument("-n", type=int, help="tasks of every split, evenly spaced; default all")
-    parser.add_argument("--contenders", nargs="+", default=[*OURS, *CONTENDERS])
+    parser.add_argument("--contenders", nargs="+", default=[*OURS, FINDER, *CONTENDERS])
     parser.add_argument("--mode", default="adapt", choices=tuple(DRIFT))
     parser.add_argument("--start-t", type=float, default=0.3, help="noise on docked starts")
     parser.add_argument("--weights", type=Path, help="folder of weights; default shipped")
@@ -243,9 +265,10 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     options = arguments()
     torch.set_num_threads(1)
-    unknown = set(options.contenders) - {*OURS, *CONTENDERS}
+    every = [*OURS, FINDER, *CONTENDERS]
+    unknown = set(options.contenders) - {*every}
     if unknown:
-        sys.exit(f"no contender {sorted(unknown)}; there are {[*OURS, *CONTENDERS]}")
+        sys.exit(f"no contender {sorted(unknown)}; there are {every}")
     tasks = {}
     for split in options.splits:
         pairs = native_pairs(

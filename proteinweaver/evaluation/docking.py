@@ -38,7 +38,15 @@ from proteinweaver.evaluation.assembly import linker_span
 from proteinweaver.evaluation.poses import uniform_rotations
 from proteinweaver.structure.frames import virtual_cb
 
-__all__ = ["CONTACT_TABLE", "DockingSettings", "Pose", "SideChains", "dock"]
+__all__ = [
+    "CONTACT_TABLE",
+    "DockingSettings",
+    "Pose",
+    "SideChains",
+    "contact_odds",
+    "dock",
+    "turned",
+]
 
 CONTACT_TABLE = Path(__file__).with_name("docking_contacts.json")
 #: Two poses of the moving domain are the same within this CA-RMSD (angstrom).
@@ -81,8 +89,8 @@ class DockingSettings:
     refined: int = 160
     steps: int = 24
     channels: int = 3
-    contact: float = 0.3
-    core: float = 3.0
+    contact: float = 0.0
+    core: float = 8.0
     link: float = 2.0
 
 
@@ -138,6 +146,11 @@ def _table() -> tuple[Tensor, float, float, float]:
     odds[:20, :20] = torch.tensor(content["log_odds"])
     law = content["linker"]
     return odds, float(law["factor"]), float(law["exponent"]), float(law["spread"])
+
+
+def contact_odds() -> Tensor:
+    """Log-odds of side chains of two types in contact across domains, float32, shape (21, 21)."""
+    return _table()[0]
 
 
 def _linker_law(distance: Tensor, residues: int) -> Tensor:
@@ -319,17 +332,17 @@ def _refine(
     with torch.enable_grad():
         for _ in range(settings.steps):
             adam.zero_grad()
-            loss = -score(_turned(spin) @ rot, trans + slide).sum()
+            loss = -score(turned(spin) @ rot, trans + slide).sum()
             loss.backward()
             adam.step()
             decay.step()
     with torch.no_grad():
-        turn, shift = _turned(spin) @ rot, trans + slide
+        turn, shift = turned(spin) @ rot, trans + slide
         return turn, shift, score(turn, shift)
 
 
-def _turned(spin: Tensor) -> Tensor:
-    """Rotations of rotation vectors, shape (P, 3, 3)."""
+def turned(spin: Tensor) -> Tensor:
+    """Rotations (P, 3, 3) of rotation vectors (P, 3) in radians."""
     x, y, z = spin.unbind(-1)
     zero = torch.zeros_like(x)
     hat = torch.stack((zero, -z, y, z, zero, -x, -y, x, zero), dim=-1).reshape(-1, 3, 3)

@@ -1,0 +1,268 @@
+r"""Find the pose of two linked domains: draw what the linker allows, weigh it, cover the mass.
+
+Motions of native stretches (`proteinweaver.evaluation.linker_law`), each blurred by a small rigid
+motion, are draws from a law of the pose p(x | linker). Poses that clash, and stretches that run
+through a domain, are left out. Every other one has the weight exp(s(x)), s the log-ratio of
+`proteinweaver.evaluation.pose_score`: weighted draws follow the posterior
+
+    p(x | linker, insides) ~ p(x | linker) exp(s(x)).
+
+No pose of this list is trusted by itself. The ``k`` tries are the balls that hold most of the
+posterior, the next one counting only what the ones before left (greedy cover): a pose next to many
+other good ones is preferred to a lonely one with the best score, and all tries differ. A ball has
+the radius at which a pose still counts as found: CA-RMSD d0 of the moving domain, where its
+TM-score is at least one half (1 / (1 + x) is convex). RMSD between rigid poses of one body is a
+distance of points in twelve dimensions (`rigid_points`), so no coordinates are compared.
+
+References
+----------
+Shortle, Simons & Baker 1998, PNAS 95, 11158 (the broadest basin is near-native); Nemhauser, Wolsey
+& Fisher 1978, Math. Program. 14, 265 (greedy cover); Zhang & Skolnick 2004, Proteins 57, 702 (d0).
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from proteinweaver.evaluation.contenders import scattered
+from proteinweaver.evaluation.docking import SideChains, turned
+from proteinweaver.evaluation.linker_law import Motions, Stretches, linker_motions, pose_constants
+from proteinweaver.evaluation.pose_score import Fields, pose_terms
+from proteinweaver.evaluation.tasks import NativeTask
+from proteinweaver.evaluation.tm import tm_d0
+
+__all__ = ["FinderSettings", "Found", "cover", "draws", "find_poses", "found_pair", "rigid_points"]
+
+
+@dataclass(frozen=True)
+class FinderSettings:
+    """How far the search looks.
+
+    Parameters
+    ----------
+    stretches : int
+        Native stretches that are laid.
+    draws : int
+        Poses drawn from them.
+    blur_degrees, blur : float
+        Standard deviation of the small motions, degrees and angstrom on every axis.
+    overlap : float
+        Soft number of CA pairs under 4 A from which a pose clashes.
+    hits : int
+        CA pairs of a stretch and the domains under 4 A from which it is left out.
+    sample : int
+        Poses resampled by weight, among which tries are chosen.
+    """
+
+    stretches: int = 30000
+    draws: int = 200000
+    blur_degrees: float = 12.0
+    blur: float = 2.0
+    overlap: float = 3.0
+    hits: int = 3
+    sample: int = 3000
+
+
+@dataclass(frozen=True)
+class Found:
+    """Poses of the smaller domain, the larger one staying, best first.
+
+    Parameters
+    ----------
+    rot : Tensor, dtype=float32, shape=(k, 3, 3)
+    trans : Tensor, dtype=float32, shape=(k, 3)
+        ``x @ rot.T + trans``, angstrom.
+    share : Tensor, dtype=float32, shape=(k,)
+        Share of the posterior that the ball about every one added.
+    """
+
+    rot: Tensor
+    trans: Tensor
+    share: Tensor
+
+
+def rigid_points(ca: Tensor, rot: Tensor, trans: Tensor) -> Tensor:
+    """Points whose distances are the CA-RMSD between rigid poses of one body.
+
+    With c the mean and C = U U^T the covariance of the body, the mean square distance of two poses
+    is |R c + t - R' c - t'|^2 + |R U - R' U|^2.
+
+    Parameters
+    ----------
+    ca : Tensor, dtype=float32, shape=(n, 3)
+        CA of the body, angstrom.
+    rot : Tensor, dtype=float32, shape=(P, 3, 3)
+    trans : Tensor, dtype=float32, shape=(P, 3)
+
+    Returns
+    -------
+    Tensor, dtype=float32, shape=(P, 12)
+    """
+    centre = ca.mean(0)
+    left, value, _ = torch.linalg.svd((ca - centre).T @ (ca - centre) / len(ca))
+    spread = left * value.sqrt()
+    return torch.cat((rot @ centre + trans, (rot @ spread).flatten(1)), dim=1)
+
+
+def cover(points: Tensor, radius: float, number: int) -> tuple[Tensor, Tensor]:
+    """Choose the balls about points that hold most points, each counted once (greedy).
+
+    Parameters
+    ----------
+    points : Tensor, dtype=float32, shape=(P, d)
+    radius : float
+    number : int
+        Balls wanted.
+
+    Returns
+    -------
+    chosen : Tensor, dtype=int64, shape=(k,)
+        Centres; fewer than ``number`` once all points are covered.
+    share : Tensor, dtype=float32, shape=(k,)
+        Share of the points that every ball added.
+    """
+    near = torch.cdist(points, points) < radius
+    left = torch.ones(len(points), dtype=torch.bool)
+    chosen: list[int] = []
+    share: list[float] = []
+    while len(chosen) < number and bool(left.any()):
+        gain = near[:, left].sum(1)
+        best = int(gain.argmax())
+        chosen.append(best)
+        share.append(float(gain[best]) / len(points))
+        left &= ~near[best]
+    return torch.tensor(chosen, dtype=torch.int64), torch.tensor(share)
+
+
+def draws(
+    motions: Motions, pivot: Tensor, settings: FinderSettings, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Draw poses of the second domain from the linker law.
+
+    Parameters
+    ----------
+    motions : Motions
+    pivot : Tensor, dtype=float32, shape=(3,)
+        Point of the second domain about which poses are blurred: where the linker ends.
+    settings : FinderSettings
+    generator : Generator
+
+    Returns
+    -------
+    rot : Tensor, dtype=float32, shape=(P, 3, 3)
+    trans : Tensor, dtype=float32, shape=(P, 3)
+    """
+    free = torch.as_tensor(motions.hits < settings.hits)
+    weight = torch.as_tensor(motions.log_weight).softmax(0)
+    weight = torch.where(free, weight, 0.0) if bool(free.any()) else weight
+    which = torch.multinomial(weight, settings.draws, replacement=True, generator=generator)
+    noise = torch.randn(2, settings.draws, 3, generator=generator)
+    old, shift = (torch.as_tensor(x).float()[which] for x in (motions.rot, motions.trans))
+    rot = old @ turned(noise[0] * math.radians(settings.blur_degrees))
+    trans = old @ pivot + shift - rot @ pivot + settings.blur * noise[1]
+    return rot, trans
+
+
+def find_poses(
+    fixed: SideChains,
+    moving: SideChains,
+    rot: Tensor,
+    trans: Tensor,
+    number: int,
+    generator: torch.Generator,
+    settings: FinderSettings,
+) -> Found:
+    """Weigh poses by their interfaces and choose the tries.
+
+    Parameters
+    ----------
+    fixed, moving : SideChains
+        The domains.
+    rot, trans : Tensor
+        Draws from the linker law, shapes (P, 3, 3) and (P, 3).
+    number : int
+        Tries.
+    generator : Generator
+    settings : FinderSettings
+
+    Returns
+    -------
+    Found
+        At most ``number`` different poses.
+    """
+    fields = Fields.of(fixed)
+    overlap = fields.overlap(moving, rot, trans)
+    # where all clash (a domain that embraces the other one) the hundredth that clash least stay
+    limit = max(settings.overlap, float(overlap.kthvalue(max(1, len(overlap) // 100)).values))
+    free = overlap <= limit
+    rot, trans = rot[free], trans[free]
+    weights = torch.as_tensor(pose_constants()["terms"]).float()
+    score = pose_terms(fields, moving, rot, trans) @ weights
+    sample = torch.multinomial(
+        score.double().softmax(0), settings.sample, replacement=True, generator=generator
+    )
+    rot, trans = rot[sample], trans[sample]
+    radius = float(tm_d0(len(moving.ca)))
+    chosen, share = cover(rigid_points(moving.ca, rot, trans), radius, number)
+    return Found(rot[chosen], trans[chosen], share)
+
+
+def found_pair(
+    task: NativeTask,
+    number: int,
+    rng: np.random.Generator,
+    stretches: Stretches,
+    settings: FinderSettings | None = None,
+) -> NDArray[np.float64]:
+    """Find poses of the two domains of a pair from scattered starts.
+
+    Parameters
+    ----------
+    task : NativeTask
+        Of two domains, with residue types.
+    number : int
+        Poses wanted.
+    rng : Generator
+    stretches : Stretches
+        Native chains; those of the task's own cluster are left out.
+    settings : FinderSettings, optional
+
+    Returns
+    -------
+    ndarray, dtype=float64, shape=(M, L, 4, 3)
+        M <= ``number`` different poses, best first; NaN in the linker.
+
+    Raises
+    ------
+    ValueError
+        If the task has no residue types.
+    """
+    if task.aatype is None:
+        raise ValueError(f"{task.name}: residue types are needed")
+    settings = settings or FinderSettings()
+    given = scattered(task, rng)
+    (one, two), ((start, stop),) = task.domains, task.linkers
+    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    motions = linker_motions(
+        stretches, given, (start, stop), task.aatype, settings.stretches, task.cluster
+    )
+    pivot = torch.as_tensor(given[stop, 1]).float()
+    rot, trans = draws(motions, pivot, settings, generator)
+    first = one[1] - one[0] >= two[1] - two[0]
+    still, mobile = (one, two) if first else (two, one)
+    if not first:
+        rot = rot.mT
+        trans = -torch.einsum("pij,pj->pi", rot, trans)
+    parts = [SideChains.of(given[a:b], task.aatype[a:b]) for a, b in (still, mobile)]
+    found = find_poses(parts[0], parts[1], rot, trans, number, generator, settings)
+    out = np.full((len(found.rot), *given.shape), np.nan)
+    for chain, turn, shift in zip(
+        out, found.rot.double().numpy(), found.trans.double().numpy(), strict=True
+    ):
+        chain[still[0] : still[1]] = given[still[0] : still[1]]
+        chain[mobile[0] : mobile[1]] = given[mobile[0] : mobile[1]] @ turn.T + shift
+    return out
