@@ -26,7 +26,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 
@@ -53,7 +53,9 @@ from proteinweaver.generation.assembly_stage import AssemblyRequest, Inside, ass
 from proteinweaver.generation.model import LoadedModel, load_model
 from proteinweaver.generation.quality import judge
 from proteinweaver.generation.settings import assembler_sampler
+from proteinweaver.generation.start_poses import SEARCH
 from proteinweaver.generation.weave import check_sampler
+from proteinweaver.structure.residues import UNKNOWN
 from samplers.noise import NoiseKey
 
 REPO = Path(__file__).resolve().parents[1]
@@ -79,6 +81,7 @@ class Network:
     def __init__(self, model: LoadedModel, options: argparse.Namespace) -> None:
         self.model, self.options = model, options
         self.sampling = check_sampler(assembler_sampler())
+        self.stretches = Stretches.shipped()
 
     def requests(self, name: str, task: NativeTask, k: int) -> list[AssemblyRequest]:
         """List what one contender asks of the network."""
@@ -96,21 +99,35 @@ class Network:
             if name == "assembler, from docking":
                 starts = docked_pair(task, k, rng)
             else:
-                starts = found_pair(task, k, rng, stretches(self.options.data))
+                types = np.where(task.domain == 0, UNKNOWN, task.aatype)  # as `assemble` knows it
+                starts = found_pair(replace(task, aatype=types), k, rng, self.stretches, SEARCH)
         return [
-            AssemblyRequest(len(task), insides, key, start=_start(chain, task), start_t=t)
+            AssemblyRequest(
+                len(task),
+                insides,
+                key,
+                start=_start(chain, task),
+                start_t=t,
+                contact_share=self.options.draw,
+            )
             for key, chain in zip(keys, starts, strict=False)
         ]
 
     def tries(self, name: str, task: NativeTask, k: int) -> list[np.ndarray]:
-        """Chains of a task, best by the checks of poses and bonds first, then by score."""
+        """Chains of a task, those that pass checks of poses and bonds first.
+
+        Among them the found ones in the order of finding, others by score.
+        """
         requests = self.requests(name, task, k)
-        found = [chain.coord for chain in assemble_domains(self.model, requests, self.sampling)]
-        return sorted(
-            (coord for coord in found if np.isfinite(coord).all()),
-            key=lambda coord: self._trust(task, coord),
-            reverse=True,
-        )
+        steps = max(1, round(self.sampling.num_steps * requests[0].start_t))
+        sampling = replace(self.sampling, num_steps=steps)
+        found = [chain.coord for chain in assemble_domains(self.model, requests, sampling)]
+        finite = [coord for coord in found if np.isfinite(coord).all()]
+        trust = [self._trust(task, coord) for coord in finite]
+        if name == "assembler, from found poses":
+            trust = [(sound, -k) for k, (sound, _) in enumerate(trust)]
+        order = sorted(range(len(finite)), key=trust.__getitem__, reverse=True)
+        return [finite[k] for k in order]
 
     def _trust(self, task: NativeTask, coord: np.ndarray) -> tuple[bool, float]:
         expected = native_contacts([b - a for a, b in task.domains])
@@ -174,14 +191,15 @@ def run(options: argparse.Namespace, tasks: dict[str, list[NativeTask]]) -> list
     shared = {"k": options.k, "seed": options.seed, "min_linker": options.min_linker}
     ours = {**shared, "mode": options.mode, "weights": sha}
     docking, finder = asdict(DockingSettings()), asdict(FinderSettings())
+    started = {**ours, "start_t": options.start_t, "draw": options.draw}
     settings: dict[str, object] = {
         **{name: shared for name in CONTENDERS},
         **{name: {**shared, **docking} for name in CONTENDERS if name.startswith("docking")},
         FINDER: {**shared, **finder},
         "assembler": ours,
         "no map": ours,
-        "assembler, from docking": {**ours, **docking, "start_t": options.start_t},
-        "assembler, from found poses": {**ours, **finder, "start_t": options.start_t},
+        "assembler, from docking": {**started, **docking},
+        "assembler, from found poses": {**started, **asdict(SEARCH)},
     }
     rows = read_rows(options.rows, settings) if options.rows else []
     if options.table:
@@ -253,6 +271,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--contenders", nargs="+", default=[*OURS, FINDER, *CONTENDERS])
     parser.add_argument("--mode", default="adapt", choices=tuple(DRIFT))
     parser.add_argument("--start-t", type=float, default=0.3, help="noise on docked starts")
+    parser.add_argument("--draw", type=float, default=0.0, help="contacts drawn to, of the trend")
     parser.add_argument("--weights", type=Path, help="folder of weights; default shipped")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seed", type=int, default=0)

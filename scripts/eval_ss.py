@@ -3,7 +3,7 @@
     python scripts/eval_ss.py --data DIR [-n 128] [--out benchmarks/ss.json]
 
 The strings are those of native domains of the valid split (64 to 256 residues, one per sequence
-cluster; P-SEA on CA, `proteinweaver.evaluation.secondary`), as ``generate --ss`` takes them; one
+cluster; DSSP, `proteinweaver.structure.dssp`), as ``generate --ss`` takes them; one
 design each, default settings. Printed: the share of residues that come out as asked by the same
 assignment, over all and by letter, means over designs with 95% intervals, and the same for the
 design made from the next string (what agreement by chance is worth).
@@ -21,11 +21,11 @@ import torch
 from eval_start import natives
 
 from proteinweaver.evaluation.intervals import Interval, mean_interval
-from proteinweaver.evaluation.secondary import blueprint_letters
 from proteinweaver.generation.domain_stage import DomainRequest, LayoutDraw, sample_domains
 from proteinweaver.generation.model import load_model
 from proteinweaver.generation.settings import LAYOUT_T, domain_sampler, layout_sampler
 from proteinweaver.generation.weave import check_sampler
+from proteinweaver.structure.dssp import element_letters
 from samplers.noise import NoiseKey
 
 REPO = Path(__file__).resolve().parents[1]
@@ -59,13 +59,13 @@ def main() -> None:
     layouts = load_model("layout", a.weights, "cpu")
     layout = LayoutDraw(layouts, check_sampler(layout_sampler()), LAYOUT_T)
     chosen = natives(a.data, "valid", a.n, SHORTEST, LONGEST)
-    strings = [blueprint_letters(item.coord[:, 1]) for item in chosen]
+    strings = [element_letters(item.coord) for item in chosen]
     requests = [
         DomainRequest(len(text), NoiseKey(a.seed, "ss", k), blueprint=text)
         for k, text in enumerate(strings)
     ]
     drawn = sample_domains(model, requests, check_sampler(domain_sampler()), layout=layout)
-    found = [blueprint_letters(sample.coord[:, 1]) for sample in drawn]
+    found = [element_letters(sample.coord) for sample in drawn]
     rows = {
         "as asked": agreement(strings, found),
         "another": agreement(strings, found[1:] + found[:1]),

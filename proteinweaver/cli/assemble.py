@@ -64,6 +64,15 @@ def assemble(
         str | None,
         typer.Option("--pass-budget", metavar="P/T", help="Until P pass or T were tried."),
     ] = None,
+    poses: Annotated[
+        str | None,
+        typer.Option(
+            "--poses",
+            metavar="found|noise",
+            help="Begin at poses that linkers and interfaces make likely, or at noise.",
+            show_default="found",
+        ),
+    ] = None,
     graft: Annotated[
         bool, typer.Option("--graft", help="Write side chains and ligands of rigid domains too.")
     ] = False,
@@ -114,6 +123,7 @@ def assemble(
     flags = {
         "spec": spec or None,
         **of_jobs,
+        "poses": poses,
         "graft": graft or None,
         **options.run_flags(locals()),
         **options.sampler_flags(("assembler_sampler",), locals()),

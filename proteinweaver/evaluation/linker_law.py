@@ -31,9 +31,19 @@ from proteinweaver.data.store import SPLITS, StructureStore
 from proteinweaver.evaluation.superposition import move, superpose
 from proteinweaver.evaluation.torsions import backbone_torsions
 
-__all__ = ["FLANK", "POSE_CONSTANTS", "Motions", "Stretches", "linker_motions", "pose_constants"]
+__all__ = [
+    "FLANK",
+    "POSE_CONSTANTS",
+    "STRETCHES",
+    "Motions",
+    "Stretches",
+    "linker_motions",
+    "pose_constants",
+]
 
 POSE_CONSTANTS = Path(__file__).with_name("pose_finder.json")
+#: Native chains that ship with the package (``scripts/build_stretches.py``).
+STRETCHES = Path(__file__).with_name("stretches.npz")
 #: Residues on either side of the linker that are compared, and those that are superposed.
 FLANK, _LAID = 6, 3
 _UNKNOWN = 20
@@ -95,16 +105,42 @@ class Stretches:
         item = item[rows]
         coord = arrays["coords"][rows].astype(np.float32) * np.float32(arrays["coord_scale"])
         last = np.append(item[1:] != item[:-1], True)
-        broken = arrays["break_after"][rows].astype(bool) | last
+        return cls.of_residues(
+            coord[:, :3],
+            arrays["aatype"][rows],
+            arrays["break_after"][rows].astype(bool) | last,
+            arrays["cluster40"][item],
+        )
+
+    @classmethod
+    def of_residues(
+        cls,
+        coord: NDArray[np.floating],
+        kind: NDArray[np.integer],
+        broken: NDArray[np.bool_],
+        cluster: NDArray[np.integer],
+    ) -> "Stretches":
+        """Residues one behind the other, shapes (R, 3, 3) and (R,), broken after some."""
         phi, psi, _ = backbone_torsions(coord, broken)
         return cls(
-            coord[:, :3],
-            arrays["aatype"][rows].astype(np.int64).clip(0, _UNKNOWN),
+            coord.astype(np.float32),
+            kind.astype(np.int64).clip(0, _UNKNOWN),
             phi.astype(np.float32),
             psi.astype(np.float32),
             np.concatenate(([0], np.cumsum(broken)[:-1])),
-            arrays["cluster40"][item].astype(np.int64),
+            cluster.astype(np.int64),
         )
+
+    @classmethod
+    def shipped(cls) -> "Stretches":
+        """Read the chains of the train split that ship with the package."""
+        with np.load(STRETCHES) as arrays:
+            return cls.of_residues(
+                arrays["coord"].astype(np.float32) * np.float32(0.01),
+                arrays["kind"],
+                arrays["broken"],
+                arrays["cluster"],
+            )
 
     def starts(self, width: int, without: int | None = None) -> NDArray[np.int64]:
         """First rows of all unbroken stretches of ``width`` residues, a cluster left out."""

@@ -32,10 +32,20 @@ from proteinweaver.evaluation.contenders import scattered
 from proteinweaver.evaluation.docking import SideChains, turned
 from proteinweaver.evaluation.linker_law import Motions, Stretches, linker_motions, pose_constants
 from proteinweaver.evaluation.pose_score import Fields, pose_terms
+from proteinweaver.evaluation.superposition import move
 from proteinweaver.evaluation.tasks import NativeTask
 from proteinweaver.evaluation.tm import tm_d0
 
-__all__ = ["FinderSettings", "Found", "cover", "draws", "find_poses", "found_pair", "rigid_points"]
+__all__ = [
+    "FinderSettings",
+    "Found",
+    "cover",
+    "draws",
+    "find_poses",
+    "found_joint",
+    "found_pair",
+    "rigid_points",
+]
 
 
 @dataclass(frozen=True)
@@ -211,6 +221,59 @@ def find_poses(
     return Found(rot[chosen], trans[chosen], share)
 
 
+def found_joint(
+    chain: NDArray[np.floating],
+    linker: tuple[int, int],
+    kinds: NDArray[np.integer],
+    number: int,
+    generator: torch.Generator,
+    stretches: Stretches,
+    settings: FinderSettings | None = None,
+    without: int | None = None,
+) -> Found:
+    """Find how what follows a linker lies to what is before it.
+
+    Parameters
+    ----------
+    chain : ndarray, shape=(L, 4, 3)
+        N, CA, C, O in angstrom, the parts on both sides of the linker anywhere in space; NaN in
+        the linker and wherever nothing is known.
+    linker : (int, int)
+        First residue of the linker and of what follows it; equal for none.
+    kinds : ndarray, dtype=int, shape=(L,)
+        Residue types, 20 for unknown.
+    number : int
+        Poses wanted.
+    generator : Generator
+    stretches : Stretches
+    settings : FinderSettings, optional
+    without : int, optional
+        Cluster whose stretches are left out.
+
+    Returns
+    -------
+    Found
+        Motions of the part behind the linker, at most ``number``, best first.
+    """
+    settings = settings or FinderSettings()
+    start, stop = linker
+    motions = linker_motions(stretches, chain, linker, kinds, settings.stretches, without)
+    pivot = torch.as_tensor(chain[stop, 1]).float()
+    rot, trans = draws(motions, pivot, settings, generator)
+    place = np.flatnonzero(np.isfinite(chain[:, 1, 0]))
+    sides = (place[place < start], place[place >= stop])
+    before, behind = (SideChains.of(chain[rows], kinds[rows]) for rows in sides)
+    if len(before.ca) >= len(behind.ca):
+        return find_poses(before, behind, rot, trans, number, generator, settings)
+    # a pose is judged by the smaller part: that one is moved, and the motion turned round
+    found = find_poses(behind, before, *_inverse(rot, trans), number, generator, settings)
+    return Found(*_inverse(found.rot, found.trans), found.share)
+
+
+def _inverse(rot: Tensor, trans: Tensor) -> tuple[Tensor, Tensor]:
+    return rot.mT, -torch.einsum("pji,pj->pi", rot, trans)
+
+
 def found_pair(
     task: NativeTask,
     number: int,
@@ -243,26 +306,13 @@ def found_pair(
     """
     if task.aatype is None:
         raise ValueError(f"{task.name}: residue types are needed")
-    settings = settings or FinderSettings()
     given = scattered(task, rng)
-    (one, two), ((start, stop),) = task.domains, task.linkers
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    motions = linker_motions(
-        stretches, given, (start, stop), task.aatype, settings.stretches, task.cluster
+    (linker,) = task.linkers
+    found = found_joint(
+        given, linker, task.aatype, number, generator, stretches, settings, task.cluster
     )
-    pivot = torch.as_tensor(given[stop, 1]).float()
-    rot, trans = draws(motions, pivot, settings, generator)
-    first = one[1] - one[0] >= two[1] - two[0]
-    still, mobile = (one, two) if first else (two, one)
-    if not first:
-        rot = rot.mT
-        trans = -torch.einsum("pij,pj->pi", rot, trans)
-    parts = [SideChains.of(given[a:b], task.aatype[a:b]) for a, b in (still, mobile)]
-    found = find_poses(parts[0], parts[1], rot, trans, number, generator, settings)
-    out = np.full((len(found.rot), *given.shape), np.nan)
-    for chain, turn, shift in zip(
-        out, found.rot.double().numpy(), found.trans.double().numpy(), strict=True
-    ):
-        chain[still[0] : still[1]] = given[still[0] : still[1]]
-        chain[mobile[0] : mobile[1]] = given[mobile[0] : mobile[1]] @ turn.T + shift
+    out = np.repeat(given[None], len(found.rot), axis=0)
+    for chain, turn, shift in zip(out, found.rot.numpy(), found.trans.numpy(), strict=True):
+        chain[linker[1] :] = move(chain[linker[1] :].reshape(-1, 3), turn, shift).reshape(-1, 4, 3)
     return out

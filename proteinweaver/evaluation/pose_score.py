@@ -78,12 +78,12 @@ class Fields:
             to_side, to_ca = torch.cdist(part, domain.side), torch.cdist(part, domain.ca)
             within = [torch.sigmoid((edge - to_side) / _SOFT) for edge in _SHELLS]
             shells = [within[0], within[1] - within[0], within[2] - within[1]]
-            counts = [shell.sum(1) for shell in shells]
+            near_side, near_ca = _close(to_side, 3.0, 4.0, 5.0), _close(to_ca, 4.0, 5.0, 6.0)
             side.append(
-                torch.stack((*counts, *_close(to_side, 3.0, 4.0), *_close(to_ca, 4.0, 5.0)))
+                torch.cat((torch.stack([x.sum(1) for x in shells]), near_side[:2], near_ca[:2]))
             )
             odds.append(torch.stack([shell @ energy for shell in shells], dim=1))
-            ca.append(torch.stack((*_close(to_ca, 4.0, 5.0, 6.0), *_close(to_side, 4.0, 5.0))))
+            ca.append(torch.cat((near_ca, near_side[1:])))
         return cls(low, size, torch.cat(side, 1), torch.cat(odds), torch.cat(ca, 1))
 
     def cells(self, points: Tensor) -> tuple[Tensor, Tensor]:
@@ -103,8 +103,14 @@ class Fields:
         return torch.cat(out)
 
 
-def _close(distance: Tensor, *edges: float) -> list[Tensor]:
-    return [torch.sigmoid((edge - distance) / _HARD).sum(1) for edge in edges]
+def _close(distance: Tensor, *edges: float) -> Tensor:
+    """Soft numbers of points within some distances, shape (edges, G)."""
+    out = torch.zeros(len(edges), len(distance))
+    near = (distance.amin(1) < max(edges) + 9.0 * _HARD).nonzero()[:, 0]  # others: below 2e-4 each
+    distance = distance[near]
+    for row, edge in zip(out, edges, strict=True):
+        row[near] = torch.sigmoid((edge - distance) / _HARD).sum(1)
+    return out
 
 
 def _placed(points: Tensor, rot: Tensor, trans: Tensor) -> Tensor:

@@ -175,7 +175,7 @@ class AssemblyRequest:
         Nothing where a given chain is varied and no more is asked of it.
         """
         asked = bool(self.bounds) or self.obstacle is not None
-        if self.start is not None and not asked:
+        if self.start is not None and not asked and not self.contact_share:
             return Wishes()
         piece = condition.piece[0]
         obstacle = None if self.obstacle is None else torch.as_tensor(self.obstacle)
@@ -191,10 +191,10 @@ class AssemblyRequest:
     def _interfaces(self) -> tuple[Interface, ...]:
         """Consecutive domains whose pose is free, with the contacts wanted between them.
 
-        None where domains are to stay apart, or a given chain is varied.
+        None where domains are to stay apart.
         """
         found: list[Interface] = []
-        if self.start is not None or any(bound.lower > 0 for bound in self.bounds):
+        if not self.contact_share or any(bound.lower > 0 for bound in self.bounds):
             return ()
         for one, two in itertools.pairwise(sorted(self.insides, key=lambda inside: inside.start)):
             wanted = self.contact_share * native_contacts([len(one.coord), len(two.coord)])

@@ -13,6 +13,7 @@ from proteinweaver.errors import UserError
 from proteinweaver.generation.settings import (
     LAYOUT_T,
     AssemblerName,
+    PoseStart,
     RunConfig,
     SamplerConfig,
     assembler_sampler,
@@ -112,6 +113,10 @@ class AssembleConfig(RequestConfig):
         Wishes; see `proteinweaver.io.spec.JobSpec`.
     model : {"assembler", "assembler-aligned"}
         Weights of the assembler.
+    poses : {"found", "noise"}
+        Where assembly begins: at poses that linkers and interfaces make likely, where given
+        domains with residue types are asked for and nothing else of their poses
+        (`proteinweaver.generation.start_poses`), or at noise.
     loop_tilt : float
         Makes loops of drawn blueprints of generated domains shorter; 0 is native.
     layout_t : float
@@ -137,6 +142,7 @@ class AssembleConfig(RequestConfig):
     context: str = ""
     pass_budget: PassBudget | str | None = None
     model: AssemblerName = "assembler"
+    poses: PoseStart = "found"
     loop_tilt: float = 0.1
     layout_t: float = LAYOUT_T
     layout_sampler: SamplerConfig = field(default_factory=layout_sampler)

@@ -1,8 +1,9 @@
 """The ranked list of a run: passed before failed, distinct poses before repeats.
 
-Designs are taken by score; the first of each pose leads a cluster, and leaders stand before all
-others, so the top k of a list are k different answers. Nothing of a design stays in memory but
-its name and its place: a list may be of ten thousand.
+Designs are taken by score, those that began at found poses by the likelihood of these before it:
+the score says that a chain is sound, not that a pose is right. The first of each pose leads a
+cluster, and leaders stand before all others, so the top k of a list are k different answers.
+Nothing of a design stays in memory but its name and its place: a list may be of ten thousand.
 """
 
 import json
@@ -16,9 +17,16 @@ from proteinweaver.generation.poses import Clusters, Pose
 from proteinweaver.io.manifest import Manifest
 from proteinweaver.io.read import read_backbone
 
-__all__ = ["Ranking"]
+__all__ = ["Ranking", "place_of"]
 
 _COLUMNS = ("name", "job", "index", "seed", "length", "passed", "score", "total_s")
+
+
+def place_of(
+    passed: bool, metrics: Mapping[str, float], score: float
+) -> tuple[bool, float, float]:
+    """Key by which designs are sorted, best first: checks, likelihood of found poses, score."""
+    return not passed, metrics.get("pose_rank", 0.0), -score
 
 
 class Ranking:
@@ -36,16 +44,16 @@ class Ranking:
     def __init__(self, path: Path) -> None:
         self._manifest = Manifest(path)
         found = sorted(
-            (not line["passed"], -line["score"], line["name"])
+            (*place_of(line["passed"], line["metrics"], line["score"]), line["name"])
             for line in self._manifest.lines()
             if line.get("status") == "ok"
         )
         clusters = Clusters()
-        lines = self._manifest.lines(name for _, _, name in found)
+        lines = self._manifest.lines(name for *_, name in found)
         owner = [clusters.add(_pose(path, line)) for line in lines]
         order = sorted(range(len(found)), key=lambda k: (found[k][0], owner[k] != k, k))
         rank = {place: number for number, place in enumerate(order, 1)}
-        self._rows = [(found[k][2], rank[k], rank[owner[k]]) for k in order]
+        self._rows = [(found[k][-1], rank[k], rank[owner[k]]) for k in order]
 
     def __len__(self) -> int:
         """Return the number of designs."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from proteinweaver import __version__
 from proteinweaver.generation.jobs import DesignPlan
 from proteinweaver.generation.settings import RunConfig
+from proteinweaver.generation.start_poses import FoundStart
 from proteinweaver.io.layout import residue_map
 from proteinweaver.io.mmcif import cif_text
 from proteinweaver.io.pdb import pdb_text
@@ -80,6 +81,8 @@ class Design:
         Of the last stage.
     reasons : mapping
         Why checks are not met, by name.
+    found : FoundStart, optional
+        Poses that the assembly began at.
     """
 
     plan: DesignPlan
@@ -92,6 +95,7 @@ class Design:
     calls: int
     trajectory: Trajectory | None = field(default=None, repr=False)
     reasons: Mapping[str, str] = field(default_factory=dict)
+    found: FoundStart | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:
@@ -142,6 +146,7 @@ def side_file(design: Design, config: RunConfig, settings: Mapping[str, Any]) ->
         "plan": {
             "order": [segment.source + 1 for segment in plan.domains],
             "segments": _segments(design),
+            **_found_poses(design.found),
         },
         "residue_map": _residue_map(design, config.gly),
         "breaks_after": [int(i) + 1 for i in np.flatnonzero(design.backbone.break_after)],
@@ -153,6 +158,13 @@ def side_file(design: Design, config: RunConfig, settings: Mapping[str, Any]) ->
         "reasons": dict(design.reasons),
         "metrics": {key: _number(value) for key, value in design.metrics.items()},
     }
+
+
+def _found_poses(found: FoundStart | None) -> dict[str, Any]:
+    """Tell which of the poses found at every joint the assembly began at, from 1."""
+    if found is None:
+        return {}
+    return {"found_poses": {"tries": [k + 1 for k in found.tries], "share": round(found.share, 4)}}
 
 
 def design_files(design: Design, config: RunConfig, settings: Mapping[str, Any]) -> dict[str, str]:

@@ -24,7 +24,7 @@ from proteinweaver.generation.fixed_positions import write_fixed_positions
 from proteinweaver.generation.jobs import DesignPlan, Job
 from proteinweaver.generation.model import pick_device
 from proteinweaver.generation.plans import plan_run
-from proteinweaver.generation.ranking import Ranking
+from proteinweaver.generation.ranking import Ranking, place_of
 from proteinweaver.generation.results import Design, design_files
 from proteinweaver.generation.weave import Kit, check_sampler, make_kit, samplers_of, weave
 from proteinweaver.io.run_folder import RunFolder, Shard
@@ -146,7 +146,7 @@ def run_designs(
             if stale:
                 folder.write_table(Ranking(folder.path))
                 write_fixed_positions(folder.path)
-    ranked = tuple(sorted(designs, key=lambda design: (not design.passed, -design.score)))
+    ranked = tuple(sorted(designs, key=lambda one: place_of(one.passed, one.metrics, one.score)))
     path = folder.path if folder else None
     return RunResult(ranked, woven, passed, finished, tuple(failed), path)
 

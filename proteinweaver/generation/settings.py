@@ -13,6 +13,7 @@ from proteinweaver.io.run_folder import Shard
 __all__ = [
     "LAYOUT_T",
     "AssemblerName",
+    "PoseStart",
     "RunConfig",
     "SamplerConfig",
     "assembler_sampler",
@@ -24,6 +25,8 @@ __all__ = [
 
 #: Weights that assemble: as trained, or aligned with preferences (docs/preference.md).
 AssemblerName = Literal["assembler", "assembler-aligned"]
+#: Where assembly begins.
+PoseStart = Literal["found", "noise"]
 #: Time at which domains begin from their layouts (docs/training.md).
 LAYOUT_T = 0.5
 

@@ -7,15 +7,21 @@ only the time they take.
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 
+from proteinweaver.domains.trends import CONTACT_SHARE
 from proteinweaver.errors import UserError, nearest
 from proteinweaver.evaluation.critic import load_critic, soundness_of
-from proteinweaver.generation.assembly_stage import AssemblyRequest, Inside, assemble_domains
+from proteinweaver.generation.assembly_stage import (
+    Assembly,
+    AssemblyRequest,
+    Inside,
+    assemble_domains,
+)
 from proteinweaver.generation.batching import groups
 from proteinweaver.generation.checks import assess
 from proteinweaver.generation.condition import SHORTEST_ELEMENT
@@ -31,6 +37,7 @@ from proteinweaver.generation.quality import judge
 from proteinweaver.generation.results import Design, Part
 from proteinweaver.generation.sampling import Sampling
 from proteinweaver.generation.settings import RunConfig, SamplerConfig
+from proteinweaver.generation.start_poses import FOUND_T, FoundStart, StartPoses, can_be_found
 from proteinweaver.generation.wishes import resolve_wishes
 from proteinweaver.io.typed import plain
 from proteinweaver.structure.backbone import Backbone
@@ -54,6 +61,8 @@ class Kit:
         Models of the stages, where some plan needs them.
     settings : mapping
         What every side file repeats: weight hashes and samplers.
+    poses : StartPoses or None
+        Finds where assemblies begin, where the config asks for it.
     """
 
     config: RunConfig
@@ -61,6 +70,7 @@ class Kit:
     domain: LoadedModel | None
     assembler: LoadedModel | None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    poses: StartPoses | None = None
 
 
 def check_sampler(sampler: SamplerConfig) -> Sampling:
@@ -140,7 +150,11 @@ def make_kit(config: RunConfig, jobs: Sequence[Job]) -> Kit:
     assembler = load_model(name, weights, device) if needs_assembler else None
     hashes = {model.stage: model.sha256 for model in (layout, domain, assembler) if model}
     samplers = {name: plain(value) for name, value in samplers_of(config).items()}
-    return Kit(config, layout, domain, assembler, {"weights": hashes, "samplers": samplers})
+    poses = None
+    if needs_assembler and getattr(config, "poses", "noise") == "found":
+        poses = StartPoses()
+    settings = {"weights": hashes, "samplers": samplers}
+    return Kit(config, layout, domain, assembler, settings, poses)
 
 
 def weave(
@@ -270,25 +284,33 @@ def _assembled(
     """Yield the designs of a chunk: assembled, or for single domains as they are."""
     many = [p for p, plan in enumerate(plans) if _needs_assembly(plan.job)]
     sound = [p for p in many if all(np.isfinite(part.coord).all() for part in parts[p])]
-    requests = [_request(plans[p], parts[p]) for p in sound]
-    chains = {}
-    if requests and kit.assembler:
+    starts, looking = _starts(plans, parts, sound, kit.poses)
+    chains: dict[int, Assembly] = {}
+    if sound and kit.assembler:
         config = kit.config
-        drawn = assemble_domains(
-            kit.assembler,
-            requests,
-            check_sampler(samplers_of(config)["assembler_sampler"]),
-            batch_size=config.batch_size,
-            close=config.close,
-            trajectory=config.traj,
-        )
-        chains = dict(zip(sound, drawn, strict=True))
+        sampling = check_sampler(samplers_of(config)["assembler_sampler"])
+        shorter = replace(sampling, num_steps=max(1, round(sampling.num_steps * FOUND_T)))
+        for how, chosen in (
+            (sampling, [p for p in sound if p not in starts]),
+            (shorter, [p for p in sound if p in starts]),
+        ):
+            drawn = assemble_domains(
+                kit.assembler,
+                [_request(plans[p], parts[p], starts.get(p)) for p in chosen],
+                how,
+                batch_size=config.batch_size,
+                close=config.close,
+                trajectory=config.traj,
+            )
+            chains.update(zip(chosen, drawn, strict=True))
     for p, plan in enumerate(plans):
         start = time.perf_counter()
         timing = {"domains_s": seconds[p]}
         if p in chains:
             chain = chains[p]
             coord, drift, path = chain.coord, chain.drift, chain.trajectory
+            if p in starts:
+                timing["poses_s"] = looking[p]
             timing["assembly_s"] = chain.seconds
         elif p in many:  # a domain failed
             coord = np.full((plan.length, 4, 3), np.nan, dtype=np.float32)
@@ -303,6 +325,9 @@ def _assembled(
             if p in many
             else judge(coord, label, backbone.break_after, inputs)
         )
+        metrics = dict(verdict.metrics)
+        if p in starts:
+            metrics["pose_rank"] = 1.0 + sum(starts[p].tries)
         timing["checks_s"] = time.perf_counter() - start
         timing["total_s"] = sum(timing.values())
         yield Design(
@@ -312,21 +337,42 @@ def _assembled(
                 Part(part.coord, part.blueprint, float(moved))
                 for part, moved in zip(parts[p], drift, strict=True)
             ),
-            verdict.metrics,
+            metrics,
             verdict.checks,
             verdict.score,
             timing,
             calls[p] + (chains[p].calls if p in chains else 0),
             path,
             verdict.reasons,
+            starts.get(p),
         )
+
+
+def _starts(
+    plans: Sequence[DesignPlan],
+    parts: Sequence[Sequence[DomainSample]],
+    chosen: Sequence[int],
+    poses: StartPoses | None,
+) -> tuple[dict[int, FoundStart], dict[int, float]]:
+    """Find where designs begin that do not begin at noise, with the seconds it took."""
+    starts: dict[int, FoundStart] = {}
+    seconds: dict[int, float] = {}
+    for p in chosen:
+        if poses is not None and can_be_found(plans[p]):
+            begun = time.perf_counter()
+            found = poses.chain(plans[p], [part.coord for part in parts[p]])
+            if found is not None:
+                starts[p], seconds[p] = found, time.perf_counter() - begun
+    return starts, seconds
 
 
 def _needs_assembly(job: Job) -> bool:
     return len(job.sources) > 1 or job.start is not None
 
 
-def _request(plan: DesignPlan, parts: Sequence[DomainSample]) -> AssemblyRequest:
+def _request(
+    plan: DesignPlan, parts: Sequence[DomainSample], found: FoundStart | None
+) -> AssemblyRequest:
     insides = []
     for segment, part in zip(plan.domains, parts, strict=True):
         source = plan.sources[segment.source]
@@ -344,8 +390,9 @@ def _request(plan: DesignPlan, parts: Sequence[DomainSample]) -> AssemblyRequest
         bounds=tuple(pair.bound() for pair in wishes.pairs),
         obstacle=wishes.obstacle,
         anchor=wishes.anchor,
-        start=plan.job.start,
-        start_t=plan.job.start_t,
+        contact_share=CONTACT_SHARE if plan.job.start is None else 0.0,
+        start=plan.job.start if found is None else found.coord,
+        start_t=plan.job.start_t if found is None else FOUND_T,
     )
 
 

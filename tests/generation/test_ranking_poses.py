@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 from proteinweaver.generation import poses as poses_module
 from proteinweaver.generation.fixed_positions import fixed_positions, write_fixed_positions
 from proteinweaver.generation.poses import SAME_POSE, Clusters, Pose, pose_similarity
-from proteinweaver.generation.ranking import Ranking
+from proteinweaver.generation.ranking import Ranking, place_of
 from proteinweaver.io.pdb import pdb_text
 from proteinweaver.structure.backbone import Backbone
 
@@ -102,6 +102,17 @@ def test_the_top_of_the_list_is_distinct(tmp_path, monkeypatch):
     assert [row["name"] for row in rows] == ["a", "c", "b", "d"]
     assert [row["cluster"] for row in rows] == [1, 2, 1, 4]
     assert rows[-1]["reasons"] == "too large"
+
+
+def test_likelier_poses_come_first_and_failures_last():
+    keys = [
+        place_of(True, {"pose_rank": 1.0}, 0.5),
+        place_of(True, {"pose_rank": 2.0}, 0.9),
+        place_of(True, {"pose_rank": 2.0}, 0.8),
+        place_of(False, {"pose_rank": 1.0}, 0.9),
+    ]
+    assert sorted(keys) == keys
+    assert place_of(True, {}, 0.9) < place_of(True, {}, 0.8)
 
 
 def test_fixed_positions_are_one_line_for_proteinmpnn(tmp_path):

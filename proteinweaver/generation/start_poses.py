@@ -1,0 +1,178 @@
+"""Where the assembler begins: poses that the linkers allow and interfaces make likely.
+
+The assembler sees backbones. What types the residues of given domains have, and how native chains
+go on where a domain ends, tells more about their pose than it knows (docs/assembly.md), so
+domains are placed before it begins: one joint after the other along the chain, each by
+`proteinweaver.evaluation.pose_finder` against all that is placed already. The assembler then
+starts from that chain with the noise of `FOUND_T`, builds the linkers and settles the interfaces.
+
+Designs of one plan take different tries, the likeliest first. What a design begins at depends on
+its job and its index alone.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from proteinweaver.evaluation.contenders import bridged
+from proteinweaver.evaluation.linker_law import FLANK, Stretches
+from proteinweaver.evaluation.pose_finder import FinderSettings, Found, found_joint
+from proteinweaver.evaluation.superposition import move
+from proteinweaver.generation.jobs import DesignPlan, plan_design
+from proteinweaver.structure.residues import GLY, UNKNOWN
+from samplers.noise import derive_seed
+
+__all__ = ["FOUND_T", "SEARCH", "FoundStart", "StartPoses", "can_be_found"]
+
+#: Time of the noise on found poses.
+FOUND_T = 0.3
+#: Different poses of one joint.
+_TRIES = 16
+#: A shorter search than the benchmark's: a second a joint.
+SEARCH = FinderSettings(stretches=10000, draws=60000, sample=2000)
+#: Fewest native stretches as long as a linker: below it they say nothing.
+_STRETCHES = 1000
+#: Searches that are kept.
+_KEPT = 64
+
+
+def can_be_found(plan: DesignPlan) -> bool:
+    """Tell whether poses are looked for before a plan is assembled.
+
+    All domains are given, with residue types and insides that are kept, and their poses are left
+    open: no kept pose, no context, no distances, no helix or strand as a linker, no chain to vary.
+    """
+    spec = plan.job.spec
+    if plan.job.start is not None or len(plan.domains) < 2:
+        return False
+    if spec.contacts or spec.apart or spec.keep_pose or spec.context:
+        return False
+    if set(plan.ss) & set("HE"):
+        return False
+    return all(
+        source.backbone is not None
+        and source.mode != "free"
+        and source.group is None
+        and len(source.backbone) >= FLANK
+        and np.isin(source.backbone.aatype, (GLY, UNKNOWN)).mean() < 0.5
+        for source in plan.sources
+    )
+
+
+@dataclass(frozen=True)
+class FoundStart:
+    """A chain to start from.
+
+    Parameters
+    ----------
+    coord : ndarray, dtype=float32, shape=(L, 4, 3)
+        N, CA, C, O in angstrom; linkers are straight.
+    tries : tuple of int
+        Which of the poses found at every joint was taken, from 0.
+    share : float
+        Share of the likelihood that these poses stand for (the product over joints).
+    """
+
+    coord: NDArray[np.float32]
+    tries: tuple[int, ...]
+    share: float
+
+
+@dataclass
+class StartPoses:
+    """Finds where designs begin; searches of equal lengths are done once.
+
+    Parameters
+    ----------
+    stretches : Stretches, optional
+        Native chains; those that ship with the package by default.
+    """
+
+    stretches: Stretches = field(default_factory=Stretches.shipped)
+    _found: dict[tuple[object, ...], Found] = field(default_factory=dict, init=False)
+    _ranks: dict[tuple[str, int], list[int]] = field(default_factory=dict, init=False)
+    _seen: dict[tuple[str, int], Counter[object]] = field(default_factory=dict, init=False)
+
+    def chain(self, plan: DesignPlan, insides: Sequence[NDArray[np.float32]]) -> FoundStart | None:
+        """Place the domains of a plan.
+
+        Parameters
+        ----------
+        plan : DesignPlan
+            One that `can_be_found`.
+        insides : sequence of ndarray, dtype=float32, shape=(n, 4, 3)
+            The domains in the order of the chain, angstrom.
+
+        Returns
+        -------
+        FoundStart or None
+            None where a linker is longer than native chains tell of.
+        """
+        rank, share = self._rank(plan), 1.0
+        tries: list[int] = []
+        chain = np.full((plan.length, 4, 3), np.nan)
+        kinds = np.full(plan.length, UNKNOWN)
+        label = np.zeros(plan.length, dtype=np.int64)
+        where: tuple[object, ...] = (plan.job.seed, plan.job.spec.name)
+        for number, (segment, inside) in enumerate(zip(plan.domains, insides, strict=True), 1):
+            source = plan.sources[segment.source]
+            assert source.backbone is not None
+            rows = slice(segment.start, segment.stop)
+            chain[rows], kinds[rows], label[rows] = inside, source.backbone.aatype, number
+            where = (*where, source.sha256, source.file, segment.start)
+            if number == 1:
+                continue
+            stop = segment.start
+            start = plan.domains[number - 2].stop
+            if len(self.stretches.starts(stop - start + 2 * FLANK)) < _STRETCHES:
+                return None
+            found = self._joint(where, chain[: segment.stop], kinds, (start, stop))
+            rank, taken = divmod(rank, len(found.rot))
+            placed = move(
+                chain[rows].reshape(-1, 3), found.rot[taken].numpy(), found.trans[taken].numpy()
+            )
+            chain[rows] = placed.reshape(-1, 4, 3)
+            where = (*where, taken)
+            tries.append(taken)
+            share *= float(found.share[taken])
+        return FoundStart(bridged(chain, label).astype(np.float32), tuple(tries), share)
+
+    def _joint(
+        self,
+        where: tuple[object, ...],
+        chain: NDArray[np.float64],
+        kinds: NDArray[np.int64],
+        linker: tuple[int, int],
+    ) -> Found:
+        """Search once for all designs that come to the same joint."""
+        if where not in self._found:
+            if len(self._found) >= _KEPT:
+                self._found.clear()
+            seed = derive_seed("poses", *map(str, where))
+            self._found[where] = found_joint(
+                chain,
+                linker,
+                kinds[: len(chain)],
+                _TRIES,
+                torch.Generator().manual_seed(seed % 2**63),
+                self.stretches,
+                SEARCH,
+            )
+        return self._found[where]
+
+    def _rank(self, plan: DesignPlan) -> int:
+        """Count the designs of the job before this one that have the same lengths and order."""
+        job = plan.job
+        if any(source.library for source in job.sources):
+            return plan.index % _TRIES  # their plans are files to be read
+        key = (job.spec.name, job.seed)
+        ranks, seen = self._ranks.setdefault(key, []), self._seen.setdefault(key, Counter())
+        for index in range(len(ranks), plan.index + 1):
+            same = plan_design(job, index).segments
+            ranks.append(seen[same])
+            seen[same] += 1
+        return ranks[plan.index]
