@@ -6,8 +6,14 @@ resolves. `separate_pieces` moves whole pieces apart in the estimate of the clea
 is still noise to absorb it: a smooth function of the estimate, part of the field.
 """
 
+import itertools
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+from proteinweaver.diffusion.bodies import pair_distances
 
 __all__ = ["separate_pieces"]
 
@@ -37,34 +43,51 @@ def separate_pieces(
     -------
     Tensor, shape=(B, L, 3)
     """
-    count = int(piece.max()) + 1
-    if count < 2 or share <= 0:
+    if share <= 0 or int(piece.max()) < 1:
         return trans
-    member = (
-        torch.nn.functional.one_hot(piece.clamp_min(0), count).to(trans.dtype)
-        * (piece >= 0)[..., None]
-    )
-    foreign = (
-        (piece[:, :, None] != piece[:, None, :])
-        & (piece >= 0)[:, :, None]
-        & (piece >= 0)[:, None, :]
-    )
-    size = member.sum(1).clamp_min(1.0)
-    middle = (torch.einsum("blp,bld->bpd", member, trans) / size[..., None]).mean(1, keepdim=True)
+    moved = [
+        _separated(x, owner, share, reach, rounds)
+        for x, owner in zip(trans.cpu().double().numpy(), piece.cpu().numpy(), strict=True)
+    ]
+    return torch.from_numpy(np.stack(moved)).to(trans)
+
+
+def _separated(
+    x: NDArray[np.float64], owner: NDArray[np.int64], share: float, reach: float, rounds: int
+) -> NDArray[np.float64]:
+    """One chain of `separate_pieces`; only pieces whose spheres meet are compared."""
+    members = [np.flatnonzero(owner == k) for k in range(int(owner.max()) + 1)]
+    members = [rows for rows in members if len(rows)]
+    if len(members) < 2:
+        return x
+    parts = [x[rows] for rows in members]
+    centre = np.stack([part.mean(0) for part in parts])
+    radius = [np.linalg.norm(p - c, axis=-1).max() for p, c in zip(parts, centre, strict=True)]
+    width = reach * np.sqrt([len(rows) for rows in members])
+    middle = centre.mean(0)
     for _ in range(rounds):
-        step = trans[:, :, None] - trans[:, None]
-        distance = (step.square().sum(-1) + 1e-4).sqrt()
-        overlap = torch.where(
-            foreign, (reach - distance).clamp_min(0.0), torch.zeros_like(distance)
-        )
-        push = (overlap[..., None] * step / distance[..., None]).sum(2)
-        force = torch.einsum("blp,bld->bpd", member, push)
-        total = torch.einsum("blp,bl->bp", member, overlap.sum(2))[..., None]
+        force, total = np.zeros_like(centre), np.zeros(len(parts))
+        apart = pair_distances(centre, centre)
+        for a, b in itertools.combinations(range(len(parts)), 2):
+            if apart[a, b] >= radius[a] + radius[b] + reach:
+                continue
+            distance = np.sqrt(pair_distances(parts[a], parts[b]) ** 2 + 1e-4)
+            overlap = np.maximum(reach - distance, 0.0)
+            along = overlap / distance
+            push = along.sum(1) @ parts[a] - along.sum(0) @ parts[b]
+            force[a], force[b] = force[a] + push, force[b] - push
+            total[[a, b]] += overlap.sum()
+        if not total.any():
+            break  # nothing overlaps, nothing moves
         # Where overlaps cancel (one piece inside the other) the centres say which way is out.
-        centres = torch.einsum("blp,bld->bpd", member, trans) / size[..., None]
-        out = centres - middle
-        out = out / (out.norm(dim=-1, keepdim=True) + 1.0)
-        depth = total / (total + reach * size[..., None].sqrt())
-        move = share * (0.25 * reach * force / (total + reach) + 0.5 * depth * out)
-        trans = trans + torch.einsum("blp,bpd->bld", member, move)
-    return trans
+        out = centre - middle
+        out = out / (np.linalg.norm(out, axis=-1, keepdims=True) + 1.0)
+        depth = total / (total + width)
+        pushed = 0.25 * reach * force / (total + reach)[:, None]
+        move = share * (pushed + 0.5 * depth[:, None] * out)
+        parts = [part + step for part, step in zip(parts, move, strict=True)]
+        centre = centre + move
+    moved = x.copy()
+    for rows, part in zip(members, parts, strict=True):
+        moved[rows] = part
+    return moved

@@ -13,10 +13,12 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from proteinweaver.diffusion.bodies import Bodies, contact_point
+from proteinweaver.diffusion.bodies import Bodies, contact_point, pair_distances
 
 __all__ = [
     "ROUNDS",
@@ -50,6 +52,8 @@ ROUNDS, ROUNDS_UNASKED = 8, 3
 _MET = 0.05
 #: Angstrom over which residues near the closest pair share its impulse.
 _SOFT = 1.5
+
+_Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,17 @@ class Wishes:
         return bool(self.bounds) or bool(self.interfaces) or self.obstacle is not None
 
 
+@dataclass(frozen=True)
+class _Pairs:
+    """A `Bound` or an `Interface` with its residues in numpy."""
+
+    a: NDArray[np.int64]
+    b: NDArray[np.int64]
+    lower: float = 0.0
+    upper: float = float("inf")
+    contacts: int = 0
+
+
 def touching(a: Tensor, b: Tensor, contacts: float) -> tuple[Interface, ...]:
     """Ask for contacts between two sets of residues, where it is for one at least.
 
@@ -159,39 +174,36 @@ def tethers(piece: Tensor, reach: Callable[[int], float]) -> tuple[Bound, ...]:
     )
 
 
-def _apply(bodies: Bodies, bound: Bound, share: float) -> bool:
+def _apply(bodies: Bodies, bound: _Pairs, share: float) -> bool:
     """Project one bound out, for the pieces that hold its closest residues; tell if they moved."""
     xa, xb = bodies.x[bound.a], bodies.x[bound.b]
-    distance = torch.cdist(xa, xb)
-    least = distance.min()
-    gap = float(least)
+    distance = pair_distances(xa, xb)
+    where = int(distance.argmin())
+    gap = float(distance.flat[where])
     if bound.lower - _MET <= gap <= bound.upper + _MET:
         return False
-    where = int(distance.argmin())
-    i, j = bound.a[where // len(bound.b)], bound.b[where % len(bound.b)]
-    pa, pb = int(bodies.piece[i]), int(bodies.piece[j])
+    own, other = bodies.piece[bound.a], bodies.piece[bound.b]
+    pa, pb = int(own[where // len(xb)]), int(other[where % len(xb)])
     if pa == pb:
         return False
-    near = torch.exp((least - distance) / _SOFT)
-    wa = near.sum(1) * (bodies.piece[bound.a] == pa)
-    wb = near.sum(0) * (bodies.piece[bound.b] == pb)
+    near = np.exp((gap - distance) / _SOFT)
+    at_a = contact_point(xa, near.sum(1) * (own == pa))
+    at_b = contact_point(xb, near.sum(0) * (other == pb))
     target = bound.lower if gap < bound.lower else bound.upper
-    at_a, at_b = contact_point(xa, wa), contact_point(xb, wb)
     along = at_a - at_b
     if gap < bound.lower:  # pieces that lie inside each other part as their centres do
-        along = along + 0.3 * (contact_point(xa, wa * 0 + 1) - contact_point(xb, wb * 0 + 1))
+        along = along + 0.3 * (xa.mean(0) - xb.mean(0))
     bodies.impulse(pa, pb, at_a, at_b, share * (target - gap), along)
     return True
 
 
-def _draw(bodies: Bodies, interface: Interface, part: float) -> bool:
+def _draw(bodies: Bodies, interface: _Pairs, part: float) -> bool:
     """Draw two pieces together at the closest pairs not yet in contact; tell if they moved."""
     xa, xb = bodies.x[interface.a], bodies.x[interface.b]
-    distance = torch.cdist(xa, xb)
-    closest, where = distance.flatten().topk(
-        min(interface.contacts, distance.numel()), largest=False
-    )
-    lacking = (closest - _CONTACT).clamp_min(0.0)
+    distance = pair_distances(xa, xb).ravel()
+    count = min(interface.contacts, len(distance))
+    where = np.argpartition(distance, count - 1)[:count]
+    lacking = np.maximum(distance[where] - _CONTACT, 0.0)
     mean = float(lacking.mean())
     pa, pb = int(bodies.piece[interface.a[0]]), int(bodies.piece[interface.b[0]])
     if mean <= _MET or pa == pb:
@@ -202,63 +214,66 @@ def _draw(bodies: Bodies, interface: Interface, part: float) -> bool:
     return True
 
 
-def _clashes(bodies: Bodies, room: float) -> list[Bound]:
+def _clashes(bodies: Bodies, room: float) -> list[_Pairs]:
     """List the distances to keep between pieces that lie near each other."""
-    rows = torch.cat(bodies.rows)
-    owner = bodies.piece[rows]
-    near = torch.cdist(bodies.x[rows], bodies.x[rows]) < _NEAR
+    radius = [
+        float(np.linalg.norm(bodies.x[rows] - centre, axis=-1).max(initial=0.0))
+        for rows, centre in zip(bodies.rows, bodies.centre, strict=True)
+    ]
+    apart = pair_distances(bodies.centre, bodies.centre)
     found = []
     for one, two in itertools.combinations(range(bodies.count), 2):
-        if bool(near[owner == one][:, owner == two].any()):
-            a, b = bodies.rows[one], bodies.rows[two]
-            bonded = (a[:, None] - b).abs() < _NEIGHBOURS
-            found.append(Bound(a[~bonded.any(1)], b[~bonded.any(0)], lower=room))
-    return [bound for bound in found if len(bound.a) and len(bound.b)]
+        a, b = bodies.rows[one], bodies.rows[two]
+        if apart[one, two] >= radius[one] + radius[two] + _NEAR or not len(a) or not len(b):
+            continue
+        if pair_distances(bodies.x[a], bodies.x[b]).min() < _NEAR:
+            bonded = np.abs(a[:, None] - b) < _NEIGHBOURS
+            found.append(_Pairs(a[~bonded.any(1)], b[~bonded.any(0)], lower=room))
+    return [pairs for pairs in found if len(pairs.a) and len(pairs.b)]
 
 
-def _clear(bodies: Bodies, wishes: Wishes, atoms: Tensor, share: float) -> None:
+def _clear(bodies: Bodies, wishes: Wishes, atoms: _Array, share: float) -> None:
     """Push every piece but the anchor off the obstacle by its deepest residue."""
     for body in range(bodies.count):
         rows = bodies.rows[body]
         if body == wishes.anchor or not len(rows):
             continue
-        distance = torch.cdist(bodies.x[rows], atoms)
-        least = distance.min()
-        if float(least) >= wishes.clearance:
+        distance = pair_distances(bodies.x[rows], atoms)
+        least = float(distance.min())
+        if least >= wishes.clearance:
             continue
-        deep = (wishes.clearance - distance).clamp_min(0.0)
+        deep = np.maximum(wishes.clearance - distance, 0.0)
         at = contact_point(bodies.x[rows], deep.sum(1))
         to = contact_point(atoms, deep.sum(0))
         # a piece that lies around the obstacle leaves on the side of its centre
-        along = at - to + 0.3 * (bodies.x[rows].mean(0) - to)
-        lift = share * (wishes.clearance - float(least))
-        bodies.impulse(body, -1, at, to, lift, along)
+        along = at - to + 0.3 * (bodies.centre[body] - to)
+        bodies.impulse(body, -1, at, to, share * (wishes.clearance - least), along)
 
 
-def _carry_linkers(before: Tensor, after: Tensor, piece: Tensor) -> Tensor:
+def _carry_linkers(before: _Array, after: _Array, piece: NDArray[np.int64]) -> _Array:
     """Move the residues between two pieces by what moved their neighbours, in proportion."""
+    known = np.flatnonzero(piece >= 0)
+    between = np.arange(known[0], known[-1] + 1)
     moved = after - before
-    known = (piece >= 0).nonzero()[:, 0]
-    for left, right in zip(known[:-1].tolist(), known[1:].tolist(), strict=True):
-        if right - left > 1:
-            step = torch.arange(1, right - left, dtype=before.dtype, device=before.device)
-            weight = (step / (right - left))[:, None]
-            moved[left + 1 : right] = (1 - weight) * moved[left] + weight * moved[right]
+    for axis in range(3):
+        moved[between, axis] = np.interp(between, known, moved[known, axis])
     return before + moved
 
 
-def _lift_off(x: Tensor, piece: Tensor, wishes: Wishes, atoms: Tensor, share: float) -> Tensor:
+def _lift_off(
+    x: _Array, piece: NDArray[np.int64], wishes: Wishes, atoms: _Array, share: float
+) -> _Array:
     """Move linker residues out of the obstacle one by one."""
-    loose = (piece < 0).nonzero()[:, 0]
+    loose = np.flatnonzero(piece < 0)
     if not len(loose):
         return x
     away = x[loose][:, None] - atoms[None]
-    distance = away.norm(dim=-1).clamp_min(1e-3)
-    deep = (wishes.clearance - distance).clamp_min(0.0)
-    push = (deep[..., None] * away / distance[..., None]).sum(1)
-    size = push.norm(dim=-1, keepdim=True).clamp_min(1e-6)
-    x = x.clone()
-    x[loose] = x[loose] + share * push / size * deep.max(1).values[:, None]
+    distance = np.maximum(np.linalg.norm(away, axis=-1), 1e-3)
+    deep = np.maximum(wishes.clearance - distance, 0.0)
+    push = ((deep / distance)[..., None] * away).sum(1)
+    size = np.maximum(np.linalg.norm(push, axis=-1, keepdims=True), 1e-6)
+    x = x.copy()
+    x[loose] += share * push / size * deep.max(1)[:, None]
     return x
 
 
@@ -296,34 +311,40 @@ def meet_wishes(
     """
     if share <= 0 or not wishes or not bool((piece >= 0).any()):
         return rot, trans
-    bodies = Bodies(trans, piece)
+    owner, x = piece.cpu().numpy(), trans.cpu().double().numpy()
+    bodies = Bodies(x, owner)
     atoms = None
     close = any(bound.upper < _ROOM for bound in wishes.bounds)
     apart = _clashes(bodies, TOUCH if close else _ROOM) if part > 0 else []
+    bounds = [_Pairs(*_rows(b), lower=b.lower, upper=b.upper) for b in wishes.bounds]
+    interfaces = [_Pairs(*_rows(i), contacts=i.contacts) for i in wishes.interfaces]
     for _ in range(wishes.rounds):
-        changes = [_draw(bodies, one, part) for one in wishes.interfaces if part > 0]
+        changes = [_draw(bodies, one, part) for one in interfaces if part > 0]
         changes += [_apply(bodies, bound, part) for bound in apart]
-        changes += [_apply(bodies, bound, share) for bound in wishes.bounds]
+        changes += [_apply(bodies, bound, share) for bound in bounds]
         if wishes.obstacle is not None:
             atoms = _placed(bodies, known[1], wishes)
             _clear(bodies, wishes, atoms, share)
         elif not any(changes):
             break
-    moved = _carry_linkers(trans, bodies.x, piece)
+    moved = _carry_linkers(x, bodies.x, owner)
     if atoms is not None:
-        moved = _lift_off(moved, piece, wishes, _placed(bodies, known[1], wishes), share)
-    turn = bodies.turn[piece.clamp_min(0)]
-    eye = torch.eye(3, dtype=rot.dtype, device=rot.device)
-    return torch.where((piece >= 0)[:, None, None], turn, eye) @ rot, moved
+        moved = _lift_off(moved, owner, wishes, _placed(bodies, known[1], wishes), share)
+    turn = np.where((owner >= 0)[:, None, None], bodies.turn[owner], np.eye(3))
+    return torch.from_numpy(turn).to(rot) @ rot, torch.from_numpy(moved).to(trans)
 
 
-def _placed(bodies: Bodies, known: Tensor, wishes: Wishes) -> Tensor:
+def _rows(asked: Bound | Interface) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    return asked.a.cpu().numpy(), asked.b.cpu().numpy()
+
+
+def _placed(bodies: Bodies, known: Tensor, wishes: Wishes) -> _Array:
     """Obstacle atoms where the anchor lies now (Kabsch 1976, on its CA positions)."""
     assert wishes.obstacle is not None
     rows = bodies.rows[wishes.anchor]
-    x, k = bodies.x[rows], known[rows]
+    x, k = bodies.x[rows], known.cpu().double().numpy()[rows]
     centre, origin = x.mean(0), k.mean(0)
-    u, _, vh = torch.linalg.svd((x - centre).T @ (k - origin))
-    flip = torch.ones(3, dtype=x.dtype, device=x.device)
-    flip[2] = torch.det(u @ vh)
-    return (wishes.obstacle.to(x) - origin) @ ((u * flip) @ vh).T + centre
+    u, _, vh = np.linalg.svd((x - centre).T @ (k - origin))
+    u[:, 2] *= np.linalg.det(u @ vh)
+    placed: _Array = (wishes.obstacle.cpu().double().numpy() - origin) @ (u @ vh).T + centre
+    return placed
