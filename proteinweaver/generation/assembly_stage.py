@@ -172,7 +172,7 @@ class AssemblyRequest:
     def wishes(self, condition: Condition) -> Wishes:
         """Return what guides the sampling: what is asked for, and domains that touch.
 
-        Nothing where a given chain is varied and no more is asked of it.
+        Nothing where a given chain is varied: no contacts are wanted, no more is asked of it.
         """
         asked = bool(self.bounds) or self.obstacle is not None
         if self.start is not None and not asked and not self.contact_share:

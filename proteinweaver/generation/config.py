@@ -116,7 +116,8 @@ class AssembleConfig(RequestConfig):
     poses : {"found", "noise"}
         Where assembly begins: at poses that linkers and interfaces make likely, where given
         domains with residue types are asked for and nothing else of their poses
-        (`proteinweaver.generation.start_poses`), or at noise.
+        (`proteinweaver.generation.start_poses`; with the noise of a part of the time, and that
+        part of the steps), or at noise.
     loop_tilt : float
         Makes loops of drawn blueprints of generated domains shorter; 0 is native.
     layout_t : float

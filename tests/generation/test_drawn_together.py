@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from proteinweaver.diffusion.wishes import Bound
+from proteinweaver.diffusion.wishes import Bound, Wishes
 from proteinweaver.domains.trends import native_contacts
 from proteinweaver.generation.assembly_stage import AssemblyRequest, Inside
 from proteinweaver.structure.ideal import ideal_element
@@ -45,7 +45,9 @@ def test_not_where_contacts_are_unwanted_or_decided(change):
         assert counts(replace(asked, bounds=(bound,))) == []
     elif change == "varied":
         start = np.zeros((180, 4, 3), dtype=np.float32)
-        assert counts(replace(asked, start=start, start_t=0.3)) == []
+        assert len(counts(replace(asked, start=start, start_t=0.3))) == 2
+        varied = replace(asked, start=start, start_t=0.3, contact_share=0.0)
+        assert varied.wishes(varied.condition()) == Wishes()
     elif change == "free":
         free = replace(asked, insides=(replace(one, mode="free"), two, three))
         assert counts(free) == []

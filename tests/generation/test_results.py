@@ -67,6 +67,7 @@ def run(inputs, tiny_weights, tmp_path_factory) -> Path:
         device="cpu",
         weights=str(tiny_weights),
         assembler_sampler=FEW,
+        poses="noise",
         traj=True,
         close=False,
     )
