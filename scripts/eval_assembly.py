@@ -12,12 +12,13 @@ larger one; random poses have about .03, a whole-chain TM-score .65.
 Every contender has k tries at a task, in its own order: natives; random rigid poses that the
 linker can span; the most contact-rich of 400 such; rigid docking on a grid with residue statistics
 and a linker law, with and without the sequence (`proteinweaver.evaluation.docking`); poses found
-from stretches of the train split's chains (`proteinweaver.evaluation.pose_finder`); the assembler;
-the assembler starting from docked or found poses with the noise of time --start-t; and the same
-network without the map, starting from random poses. Ours are ordered by the hard checks of poses
-and bonds, then by score. Rows are written as they come, so a killed run goes on where it stopped;
-rows of other weights, seeds or k are left alone. Intervals are bootstraps; differences are paired
-and draw clusters.
+from stretches of the train split's chains (`proteinweaver.evaluation.pose_finder`); the assembler
+from noise; the assembler from found poses, as `assemble` finds them (shipped stretches, a shorter
+search, the linker's residues unknown), or from docked ones, with the noise of time --start-t; and
+the same network without the map, starting from random poses. Ours are ordered by the hard checks
+of poses and bonds, then by score or, found poses, as they were found. Rows are written as they
+come, so a killed run goes on where it stopped; rows of other weights, seeds or k are left alone.
+Intervals are bootstraps; differences are paired and draw clusters.
 """
 
 import argparse
@@ -33,7 +34,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from proteinweaver.domains.trends import native_contacts
+from proteinweaver.domains.trends import CONTACT_SHARE, native_contacts
 from proteinweaver.evaluation.contenders import CONTENDERS, bridged, docked_pair
 from proteinweaver.evaluation.docking import DockingSettings
 from proteinweaver.evaluation.linker_law import Stretches
@@ -53,7 +54,7 @@ from proteinweaver.generation.assembly_stage import AssemblyRequest, Inside, ass
 from proteinweaver.generation.model import LoadedModel, load_model
 from proteinweaver.generation.quality import judge
 from proteinweaver.generation.settings import assembler_sampler
-from proteinweaver.generation.start_poses import SEARCH
+from proteinweaver.generation.start_poses import FOUND_T, SEARCH
 from proteinweaver.generation.weave import check_sampler
 from proteinweaver.structure.residues import UNKNOWN
 from samplers.noise import NoiseKey
@@ -270,8 +271,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("-n", type=int, help="tasks of every split, evenly spaced; default all")
     parser.add_argument("--contenders", nargs="+", default=[*OURS, FINDER, *CONTENDERS])
     parser.add_argument("--mode", default="adapt", choices=tuple(DRIFT))
-    parser.add_argument("--start-t", type=float, default=0.3, help="noise on docked starts")
-    parser.add_argument("--draw", type=float, default=0.0, help="contacts drawn to, of the trend")
+    parser.add_argument("--start-t", type=float, default=FOUND_T, help="time of noise on starts")
+    parser.add_argument(
+        "--draw", type=float, default=CONTACT_SHARE, help="contacts drawn to, of the native trend"
+    )
     parser.add_argument("--weights", type=Path, help="folder of weights; default shipped")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seed", type=int, default=0)

@@ -28,6 +28,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from proteinweaver.domains.trends import native_contacts
 from proteinweaver.evaluation.contenders import scattered
 from proteinweaver.evaluation.docking import SideChains, turned
 from proteinweaver.evaluation.linker_law import Motions, Stretches, linker_motions, pose_constants
@@ -66,6 +67,9 @@ class FinderSettings:
         CA pairs of a stretch and the domains under 4 A from which it is left out.
     sample : int
         Poses resampled by weight, among which tries are chosen.
+    contacts : float
+        Share of the contacts that natives of these sizes have (`domains.trends`) below which
+        poses are left out.
     """
 
     stretches: int = 30000
@@ -75,6 +79,7 @@ class FinderSettings:
     overlap: float = 3.0
     hits: int = 3
     sample: int = 3000
+    contacts: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -210,6 +215,12 @@ def find_poses(
     limit = max(settings.overlap, float(overlap.kthvalue(max(1, len(overlap) // 100)).values))
     free = overlap <= limit
     rot, trans = rot[free], trans[free]
+    if settings.contacts:  # and the hundredth that touch most, where all touch too little
+        touching = fields.contacts(moving, rot, trans)
+        wanted = settings.contacts * native_contacts([len(fixed.ca), len(moving.ca)])
+        most = touching.kthvalue(max(1, len(touching) - len(touching) // 100)).values
+        free = touching >= min(wanted, float(most))
+        rot, trans = rot[free], trans[free]
     weights = torch.as_tensor(pose_constants()["terms"]).float()
     score = pose_terms(fields, moving, rot, trans) @ weights
     sample = torch.multinomial(

@@ -54,8 +54,8 @@ class Fields:
         4 and 5 A.
     odds : Tensor, dtype=float32, shape=(G, 3, 21)
         Log-odds of the centres in three shells with a residue of every type.
-    ca : Tensor, dtype=float32, shape=(5, G)
-        What a CA finds: CA under 4, 5 and 6 A, centres under 4 and 5 A.
+    ca : Tensor, dtype=float32, shape=(6, G)
+        What a CA finds: CA under 4, 5, 6 and 8 A, centres under 4 and 5 A.
     """
 
     low: Tensor
@@ -78,7 +78,7 @@ class Fields:
             to_side, to_ca = torch.cdist(part, domain.side), torch.cdist(part, domain.ca)
             within = [torch.sigmoid((edge - to_side) / _SOFT) for edge in _SHELLS]
             shells = [within[0], within[1] - within[0], within[2] - within[1]]
-            near_side, near_ca = _close(to_side, 3.0, 4.0, 5.0), _close(to_ca, 4.0, 5.0, 6.0)
+            near_side, near_ca = _close(to_side, 3.0, 4.0, 5.0), _close(to_ca, 4.0, 5.0, 6.0, 8.0)
             side.append(
                 torch.cat((torch.stack([x.sum(1) for x in shells]), near_side[:2], near_ca[:2]))
             )
@@ -96,10 +96,17 @@ class Fields:
 
     def overlap(self, body: SideChains, rot: Tensor, trans: Tensor) -> Tensor:
         """Soft number of CA pairs under 4 A of poses, shape (P,)."""
+        return self._pairs(self.ca[0], body, rot, trans)
+
+    def contacts(self, body: SideChains, rot: Tensor, trans: Tensor) -> Tensor:
+        """Soft number of CA pairs under 8 A of poses, shape (P,)."""
+        return self._pairs(self.ca[3], body, rot, trans)
+
+    def _pairs(self, field: Tensor, body: SideChains, rot: Tensor, trans: Tensor) -> Tensor:
         out = []
         for turn, shift in zip(rot.split(_CHUNK), trans.split(_CHUNK), strict=True):
             cell, inside = self.cells(_placed(body.ca, turn, shift))
-            out.append((self.ca[0][cell] * inside).sum(1))
+            out.append((field[cell] * inside).sum(1))
         return torch.cat(out)
 
 
@@ -143,7 +150,7 @@ def pose_terms(fields: Fields, body: SideChains, rot: Tensor, trans: Tensor) -> 
         )
         odds = [(fields.odds[:, k][cell, body.kind] * inside).sum(1) for k in range(3)]
         cell, inside = fields.cells(_placed(body.ca, turn, shift))
-        ca4, ca5, ca6, own4, own5 = ((field[cell] * inside).sum(1) for field in fields.ca)
+        ca4, ca5, ca6, _, own4, own5 = ((field[cell] * inside).sum(1) for field in fields.ca)
         contacts = near + mid
         log, mixed4, mixed5 = torch.log1p(contacts), other4 + own4, other5 + own5
         terms = (

@@ -146,6 +146,13 @@ def test_terms_are_counts_of_pairs(task):
     for name, truth in zip(names, np.array(exact).T, strict=True):
         assert np.corrcoef(found[:, TERMS.index(name)], truth)[0, 1] > 0.97, name
         assert found[:, TERMS.index(name)].mean() == pytest.approx(truth.mean(), abs=0.6), name
+    touching = fields.contacts(two, turns, trans).numpy()
+    pairs = [
+        (cdist(one.ca, two.ca.numpy() @ rot.T + shift) < 8.0).sum()
+        for rot, shift in zip(turns.numpy(), trans.numpy(), strict=True)
+    ]
+    assert np.corrcoef(touching, pairs)[0, 1] > 0.97
+    assert touching.mean() == pytest.approx(np.mean(pairs), abs=1.5)
     far = pose_terms(fields, two, turns[:1], trans[:1] + 500.0)[0]
     assert float(far[TERMS.index("no contact")]) == 1.0
     assert float(far.abs().sum()) == 1.0
@@ -170,6 +177,10 @@ def test_cover_takes_the_fullest_balls_and_counts_points_once():
     torch.testing.assert_close(share, torch.tensor([9 / 12, 3 / 12]))
 
 
+def contacts_of(chain: np.ndarray) -> int:
+    return int((cdist(chain[:26, 1], chain[32:, 1]) < 8.0).sum())
+
+
 def test_found_poses_are_rigid_different_and_near_the_native(task, stretches):
     chains = found_pair(task, 8, np.random.default_rng(3), stretches, QUICK)
     assert 2 <= len(chains) <= 8
@@ -186,6 +197,11 @@ def test_found_poses_are_rigid_different_and_near_the_native(task, stretches):
     assert max(reassembly_metrics(x, task.coord, LABEL).pose for x in others) < 0.5
     again = found_pair(task, 8, np.random.default_rng(3), stretches, QUICK)
     np.testing.assert_array_equal(chains, again)
+    # asked for more contacts than any pose has, those that touch most are left
+    touching = found_pair(
+        task, 8, np.random.default_rng(3), stretches, replace(QUICK, contacts=5.0)
+    )
+    assert min(contacts_of(chain) for chain in touching) >= max(1, contacts_of(chains[-1]))
     without = NativeTask("x", task.coord, LABEL, True)
     with pytest.raises(ValueError, match="residue types"):
         found_pair(without, 2, np.random.default_rng(3), stretches, QUICK)
