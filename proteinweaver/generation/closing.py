@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from proteinweaver.diffusion.wishes import Bound
 from proteinweaver.structure.closure import ClosureForces, close_backbone
-from proteinweaver.structure.closure_terms import ATOMS, Bounds
+from proteinweaver.structure.closure_terms import CA, Bounds
 
 __all__ = ["close_chain", "linker_bonds", "loose_ends"]
 
@@ -38,7 +38,7 @@ _LOOSE = (
     (3, 2, _URGENT_FORCES),
 )
 #: Largest deviation of a linker's C-N distance from 1.329 angstrom, and its CA-CA distance.
-_BOND, _CA = 0.08, (3.6, 4.0)
+_BOND, _CA_CA = 0.08, (3.6, 4.0)
 
 
 def loose_ends(body: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
@@ -164,11 +164,11 @@ def _held(
         return None
     a, b, lower, upper = (list(column) for column in zip(*rows, strict=True))
     return Bounds(
-        torch.tensor(a) * ATOMS + 1,
-        torch.tensor(b) * ATOMS + 1,
-        torch.tensor(lower, dtype=torch.float64),
-        torch.tensor(upper, dtype=torch.float64),
-        torch.tensor(weight, dtype=torch.float64),
+        CA * len(ca) + np.array(a),
+        CA * len(ca) + np.array(b),
+        np.array(lower, dtype=np.float64),
+        np.array(upper, dtype=np.float64),
+        np.array(weight, dtype=np.float64),
     )
 
 
@@ -176,7 +176,7 @@ def _excess(c_n: NDArray[np.float64], ca_ca: NDArray[np.float64]) -> float:
     """By how much the worst linker bond lies outside its bounds; 0 or less where none does."""
     off: Sequence[float] = [
         float(np.abs(c_n - 1.329).max(initial=0.0)) - _BOND,
-        float((_CA[0] - ca_ca).max(initial=0.0)),
-        float((ca_ca - _CA[1]).max(initial=0.0)),
+        float((_CA_CA[0] - ca_ca).max(initial=0.0)),
+        float((ca_ca - _CA_CA[1]).max(initial=0.0)),
     ]
     return max(off)

@@ -18,10 +18,11 @@ Kingma & Ba 2015, arXiv 1412.6980, algorithm 1 (Adam).
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from proteinweaver.structure.closure_bodies import Bodies, Pose, find_bodies
+from proteinweaver.structure.closure_bodies import Array, Bodies, Pose, find_bodies
 from proteinweaver.structure.closure_energy import ClosureEnergy, ClosureForces
 from proteinweaver.structure.closure_terms import Bounds
 
@@ -51,23 +52,21 @@ class ClosureResult:
     worst_bond: Tensor
 
 
-def _minimise(pose: Pose, energy: ClosureEnergy, steps: int, rate: float) -> Tensor:
+def _minimise(pose: Pose, energy: ClosureEnergy, steps: int, rate: float) -> Array:
     """Increments after ``steps`` Adam steps with a cosine rate; moments per 3-vector."""
-    x = pose.bodies.centre.new_zeros(2, len(pose.bodies.centre), 3)
-    first, second = torch.zeros_like(x), torch.zeros_like(x[..., :1])
+    x = np.zeros((2, 3, pose.count))
+    first, second = np.zeros_like(x), np.zeros((2, 1, pose.count))
     for step in range(steps):
-        x.requires_grad_(True)
-        atoms = pose(x)
+        placed = pose(x)
         if step % _RELIST == 0:
-            energy.relist(atoms.detach())
-        (gradient,) = torch.autograd.grad(energy(atoms), x)
-        gradient = gradient.nan_to_num(0.0, 0.0, 0.0)  # coincident or collinear atoms
-        x = x.detach()
+            energy.relist(placed.atoms)
+        _, by_atoms = energy(placed.atoms)
+        gradient = pose.pulled_back(placed, by_atoms)
         first = _BETA1 * first + (1 - _BETA1) * gradient
-        second = _BETA2 * second + (1 - _BETA2) * gradient.square().mean(-1, keepdim=True)
-        unbiased = (second / (1 - _BETA2 ** (step + 1))).sqrt() + _EPS
+        second = _BETA2 * second + (1 - _BETA2) * (gradient * gradient).mean(1, keepdims=True)
+        unbiased = np.sqrt(second / (1 - _BETA2 ** (step + 1))) + _EPS
         now = rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps)))
-        x = x - now / (1 - _BETA1 ** (step + 1)) * first / unbiased
+        x -= now / (1 - _BETA1 ** (step + 1)) * first / unbiased
     return x
 
 
@@ -104,8 +103,8 @@ def close_backbone(
         Residues of pieces that move by themselves, elastically tied to their piece: the ends of
         domains next to linkers. Default none.
     held : Bounds, optional
-        Distances to keep within bounds, between atoms numbered along the batch without padding,
-        five a residue (`proteinweaver.structure.closure_terms`).
+        Distances to keep within bounds, between atoms of the batch without padding, numbered
+        as in `proteinweaver.structure.closure_terms`.
     rigid : bool
         True: every piece moves as one body and its inside stays exactly as given. False: pieces
         are ignored and every residue may move.
@@ -161,11 +160,10 @@ def close_backbone(
         return ClosureResult(coord[0] if single else coord.clone(), nothing, nothing)
     bodies = find_bodies(coord.double(), mask, piece.where(~free, -1), bonded)
     pose = Pose(bodies)
-    owner = piece[mask] if bool(free.any()) else None
-    energy = ClosureEnergy(pose, forces or ClosureForces(), general[mask], owner, held)
-    increments = _minimise(pose, energy, steps, rate)
-    with torch.no_grad():
-        atoms = pose(increments)[:, :4]
+    owner = piece[mask].numpy() if bool(free.any()) else None
+    energy = ClosureEnergy(pose, forces or ClosureForces(), general[mask].numpy(), owner, held)
+    placed = pose(_minimise(pose, energy, steps, rate)).atoms[:, :4]
+    atoms = torch.from_numpy(placed.transpose(2, 1, 0))
     return _result(coord, mask, bodies, atoms, single)
 
 
@@ -177,9 +175,11 @@ def _result(
     closed[mask] = atoms.float()
     count = mask.sum(-1).clamp_min(1)
     square = ((closed - coord)[:, :, _CA].square().sum(-1)).where(mask, 0.0)
-    left = bodies.bonded.nonzero()[:, 0]
+    left = torch.from_numpy(np.flatnonzero(bodies.bonded))
     off = ((atoms[left + 1, _N] - atoms[left, _C]).norm(dim=-1) - 1.329).abs()
-    worst = off.new_zeros(len(coord)).scatter_reduce_(0, bodies.item[left], off, "amax")
+    worst = off.new_zeros(len(coord)).scatter_reduce_(
+        0, torch.from_numpy(bodies.item)[left], off, "amax"
+    )
     return ClosureResult(
         closed[0] if single else closed, (square.sum(-1) / count).sqrt(), worst.float()
     )

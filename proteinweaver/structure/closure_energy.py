@@ -8,16 +8,17 @@ Only what can change counts: nothing inside a body.
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from proteinweaver.structure.closure_bodies import Pose
+from proteinweaver.structure.closure_bodies import Array, Numbers, Pose
 from proteinweaver.structure.closure_terms import (
     Bounds,
     bounded,
     clash_bounds,
     elastic_bounds,
     peptide_bounds,
+    torsion_atoms,
     torsion_terms,
 )
 from proteinweaver.structure.hydrogen_bonds import hydrogen_bond_energy, hydrogen_bond_pairs
@@ -79,9 +80,9 @@ class ClosureEnergy:
         What moves.
     forces : ClosureForces
         Force constants.
-    general : Tensor, dtype=bool, shape=(R,)
+    general : ndarray, dtype=bool, shape=(R,)
         Residues that the general Ramachandran density applies to.
-    owner : Tensor, dtype=int64, shape=(R,), optional
+    owner : ndarray, dtype=int64, shape=(R,), optional
         Piece of every residue, loose ones included, -1 for none.
     held : Bounds, optional
         Further distances to keep within bounds.
@@ -91,54 +92,86 @@ class ClosureEnergy:
         self,
         pose: Pose,
         forces: ClosureForces,
-        general: Tensor,
-        owner: Tensor | None = None,
+        general: NDArray[np.bool_],
+        owner: Numbers | None = None,
         held: Bounds | None = None,
     ) -> None:
         bodies, self.forces = pose.bodies, forces
-        self.bodies, self.start, self.hinge = bodies, bodies.atoms[:, :_O], pose.hinge
-        size = torch.bincount(bodies.body).to(bodies.atoms.dtype)
-        self.hold = forces.restraint * (forces.body / size).clamp_max(1.0)[bodies.body][:, None]
-        self.peptide = peptide_bounds(pose.hinge, forces.peptide)
+        self.bodies, self.start = bodies, bodies.atoms[:, :_O]
+        shared = np.minimum(forces.body / np.bincount(bodies.body), 1.0)
+        self.hold: Array = forces.restraint * shared[bodies.body]
+        count = len(bodies.item)
+        self.peptide = peptide_bounds(pose.hinge, count, forces.peptide)
         if owner is not None:
             tied = elastic_bounds(bodies.atoms, bodies.item, bodies.body, owner, forces.elastic)
             self.peptide = self.peptide.joined(tied)
         if held is not None:
             self.peptide = self.peptide.joined(held)
-        count = len(bodies.item)
-        has_next, hinge_next = bodies.bonded, torch.zeros(count, dtype=torch.bool)
+        has_next, hinge_next = bodies.bonded, np.zeros_like(bodies.bonded)
         hinge_next[pose.hinge] = True
-        self.has_previous = torch.cat((has_next.new_zeros(1), has_next[:-1]))
-        hinge_previous = torch.cat((hinge_next.new_zeros(1), hinge_next[:-1]))
+        self.has_previous = np.append(False, has_next[:-1])
+        hinge_previous = np.append(False, hinge_next[:-1])
         turning = has_next & self.has_previous & (hinge_next | hinge_previous) & general
-        self.middle = turning.nonzero()[:, 0]
+        self.bonds = len(pose.hinge)
+        self.torsions = torsion_atoms(pose.hinge, np.flatnonzero(turning), count)
         self.bounds: Bounds = self.peptide
-        self.pairs: tuple[Tensor, Tensor, Tensor] | None = None
+        self.pairs: tuple[Numbers, Numbers, Array] | None = None
 
-    def relist(self, atoms: Tensor) -> None:
+    def relist(self, atoms: Array) -> None:
         """Renew the lists of near atoms and of nearly formed hydrogen bonds."""
         bodies, forces = self.bodies, self.forces
-        points = atoms.reshape(-1, 3)
         if forces.clash > 0:
-            clashes = clash_bounds(points, bodies.item, bodies.position, bodies.body, forces.clash)
+            clashes = clash_bounds(atoms, bodies.item, bodies.position, bodies.body, forces.clash)
             self.bounds = self.peptide.joined(clashes)
         if forces.hydrogen_bond > 0:
-            reach = forces.hydrogen_bond_reach
-            pairs = hydrogen_bond_pairs(
-                points, bodies.item, bodies.position, self.has_previous, reach
+            acceptor, donor, share = hydrogen_bond_pairs(
+                atoms,
+                bodies.item,
+                bodies.position,
+                self.has_previous,
+                forces.hydrogen_bond_reach,
             )
-            between = bodies.body[pairs[0]] != bodies.body[pairs[1]]
-            self.pairs = (pairs[0][between], pairs[1][between], pairs[2][between])
+            between = bodies.body[acceptor] != bodies.body[donor]
+            weight = forces.hydrogen_bond * share[between]
+            self.pairs = (acceptor[between], donor[between], weight)
 
-    def __call__(self, atoms: Tensor) -> Tensor:
-        """Sum over the batch."""
-        forces, points = self.forces, atoms.reshape(-1, 3)
-        energy = bounded(points, self.bounds).sum()
-        energy = energy + (self.hold * (atoms[:, :_O] - self.start).square().sum(-1)).sum()
-        planarity, rama = torsion_terms(points, self.hinge, self.middle, forces.rama_floor)
-        energy = energy + forces.planarity * planarity.sum() + forces.rama * rama.sum()
+    def __call__(self, atoms: Array) -> tuple[float, Array]:
+        """Sum over the batch, and its gradient.
+
+        Parameters
+        ----------
+        atoms : ndarray, shape=(3, 5, R)
+            Angstrom.
+
+        Returns
+        -------
+        energy : float
+        gradient : ndarray, shape=(3, 5, R)
+        """
+        forces, points = self.forces, atoms.reshape(3, -1)
+        lengths, of_lengths = bounded(points, self.bounds)
+        planarity, rama, of_torsions = torsion_terms(
+            points,
+            self.torsions,
+            self.bonds,
+            (forces.planarity, forces.rama),
+            forces.rama_floor,
+        )
+        pulls = [of_lengths, of_torsions]
+        energy = lengths.sum() + planarity.sum() + rama.sum()
         if self.pairs is not None:
-            acceptor, donor, share = self.pairs
-            missing = hydrogen_bond_energy(points, acceptor, donor, forces.hydrogen_bond_target)
-            energy = energy + forces.hydrogen_bond * (share * missing).sum()
-        return energy
+            missing, of_bonds = hydrogen_bond_energy(
+                points, *self.pairs, forces.hydrogen_bond_target
+            )
+            pulls.append(of_bonds)
+            energy += missing.sum()
+        where = np.concatenate([pull[0] for pull in pulls])
+        pulling = np.concatenate([pull[1] for pull in pulls], axis=1)
+        gradient = np.empty_like(atoms)
+        for axis in range(3):
+            summed = np.bincount(where, pulling[axis], points.shape[1])
+            gradient[axis] = summed.reshape(atoms.shape[1:])
+        away = atoms[:, :_O] - self.start
+        held = self.hold * away
+        gradient[:, :_O] += 2 * held
+        return float(energy + (held * away).sum()), gradient

@@ -4,39 +4,55 @@ Backbone hydrogen bonds have the electrostatic energy of Kabsch & Sander 1983, e
 
     E = 27.9 (1/d_ON + 1/d_CH - 1/d_OH - 1/d_CN) kcal/mol,
 
-with H placed opposite the preceding C=O, 1.01 angstrom from N. Atoms lie in a flat list, five a
-residue, as in `proteinweaver.structure.closure_terms`.
+with H placed opposite the preceding C=O, 1.01 angstrom from N. Atoms are numbered as in
+`proteinweaver.structure.closure_terms`.
 
 References
 ----------
 Kabsch & Sander 1983, Biopolymers 22, 2577.
 """
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from proteinweaver.structure.closure_terms import ATOMS, rounded_hinge
+from proteinweaver.structure.closure_bodies import Array, Numbers
+from proteinweaver.structure.closure_terms import Pull, near, rounded_hinge
 
 __all__ = ["hydrogen_bond_energy", "hydrogen_bond_pairs"]
 
 _N, _C, _O = 0, 2, 3
+_SIGNS = np.array((1.0, 1.0, -1.0, -1.0))[:, None]  # of 1/d_ON, 1/d_CH, 1/d_OH, 1/d_CN
+_SCALE = 27.9  # kcal/mol angstrom
+_N_H = 1.01
+_LEAST = 0.5  # square angstrom
 
 
-def _bond_energy(atoms: Tensor, acceptor: Tensor, donor: Tensor) -> tuple[Tensor, Tensor]:
-    """Electrostatic energy (kcal/mol) and O-H distance of hydrogen bonds, shape=(P,) each."""
-    previous = (donor - 1) * ATOMS
-    carbonyl = atoms[previous + _C] - atoms[previous + _O]
-    n = atoms[donor * ATOMS + _N]
-    h = n + 1.01 * carbonyl / carbonyl.square().sum(-1, keepdim=True).add(1e-8).sqrt()
-    o, c = atoms[acceptor * ATOMS + _O], atoms[acceptor * ATOMS + _C]
-    pairs = torch.stack((o - n, c - h, o - h, c - n))
-    inverse = pairs.square().sum(-1).clamp_min(0.5).rsqrt()
-    return 27.9 * (inverse[0] + inverse[1] - inverse[2] - inverse[3]), 1 / inverse[2]
+def _atoms(acceptor: Numbers, donor: Numbers, count: int) -> Numbers:
+    """O and C of acceptors, N of donors, C and O before these, of ``count`` residues; (5, P)."""
+    c, o = _C * count, _O * count
+    return np.stack((o + acceptor, c + acceptor, donor, c + donor - 1, o + donor - 1))
+
+
+def _lines(points: Array, atoms: Numbers) -> tuple[Array, Array, Array, Array]:
+    """Lines O-N, C-H, O-H, C-N, (3, 4, P), their squares; direction and length of C=O before."""
+    o, c, n, carbon, oxygen = points.take(atoms, 1).transpose(1, 0, 2)
+    carbonyl = carbon - oxygen
+    length = np.sqrt((carbonyl * carbonyl).sum(0) + 1e-8)
+    carbonyl /= length
+    h = n + _N_H * carbonyl
+    lines = np.stack((o - n, c - h, o - h, c - n), axis=1)
+    return lines, (lines * lines).sum(0), carbonyl, length
+
+
+def _inverse(square: Array) -> Array:
+    """Inverse lengths; below .7 angstrom they grow no more."""
+    inverse: Array = 1 / np.sqrt(np.maximum(square, _LEAST))
+    return inverse
 
 
 def hydrogen_bond_pairs(
-    atoms: Tensor, item: Tensor, position: Tensor, has_previous: Tensor, reach: float
-) -> tuple[Tensor, Tensor, Tensor]:
+    atoms: Array, item: Numbers, position: Numbers, has_previous: NDArray[np.bool_], reach: float
+) -> tuple[Numbers, Numbers, Array]:
     """Nearly formed hydrogen bonds and how much each counts.
 
     The acceptors of one donor share a weight of 1 by a Boltzmann factor of their energies (0.3
@@ -45,45 +61,64 @@ def hydrogen_bond_pairs(
 
     Parameters
     ----------
-    atoms : Tensor, shape=(R * 5, 3)
-    item, position : Tensor, dtype=int64, shape=(R,)
-    has_previous : Tensor, dtype=bool, shape=(R,)
+    atoms : ndarray, shape=(3, 5, R)
+        Angstrom.
+    item, position : ndarray, dtype=int64, shape=(R,)
+    has_previous : ndarray, dtype=bool, shape=(R,)
         True where a residue is bonded to the one before it, so that its H can be placed.
     reach : float
         Largest O-H distance in angstrom.
 
     Returns
     -------
-    acceptor, donor : Tensor, dtype=int64, shape=(P,)
+    acceptor, donor : ndarray, dtype=int64, shape=(P,)
         Residue numbers.
-    weight : Tensor, shape=(P,)
+    weight : ndarray, shape=(P,)
         Between 0 and 1.
     """
-    grid = atoms.view(-1, ATOMS, 3)
-    acceptors, donors, start = [], [], 0
-    for size in torch.bincount(item).tolist():
-        rows = slice(start, start + size)
-        distance = torch.cdist(
-            grid[rows, _O], grid[rows, _N], compute_mode="donot_use_mm_for_euclid_dist"
-        )
-        apart = (position[rows][:, None] - position[rows][None, :]).abs()
-        a, d = ((distance < reach + 1.01) & (apart >= 2) & has_previous[rows]).nonzero(
-            as_tuple=True
-        )
-        acceptors.append(a + start)
-        donors.append(d + start)
-        start += size
-    acceptor, donor = torch.cat(acceptors), torch.cat(donors)
-    energy, o_h = _bond_energy(atoms, acceptor, donor)
-    fade = (2 * (reach - o_h)).clamp(0, 1) * (-4 * energy).clamp(0, 1)
-    boltzmann = torch.exp(-energy.clamp(-4, 0) / 0.3)
-    total = boltzmann.new_ones(len(item)).index_add_(0, donor, boltzmann)
+    acceptor, donor = near(atoms[:, _O], atoms[:, _N], reach + _N_H, item)
+    kept = (np.abs(position[acceptor] - position[donor]) >= 2) & has_previous[donor]
+    acceptor, donor = acceptor[kept], donor[kept]
+    _, square, _, _ = _lines(atoms.reshape(3, -1), _atoms(acceptor, donor, len(item)))
+    inverse = _inverse(square)
+    energy = _SCALE * (_SIGNS * inverse).sum(0)
+    fade = np.clip(2 * (reach - 1 / inverse[2]), 0, 1) * np.clip(-4 * energy, 0, 1)
+    boltzmann = np.exp(-np.clip(energy, -4, 0) / 0.3)
+    total = 1 + np.bincount(donor, boltzmann, len(item))
     weight = fade * boltzmann / total[donor]
     listed = weight > 1e-6
     return acceptor[listed], donor[listed], weight[listed]
 
 
-def hydrogen_bond_energy(atoms: Tensor, acceptor: Tensor, donor: Tensor, target: float) -> Tensor:
-    """How far each listed bond is from ``target`` kcal/mol, rounded off near 0; shape=(P,)."""
-    energy, _ = _bond_energy(atoms, acceptor, donor)
-    return rounded_hinge(energy - target)
+def hydrogen_bond_energy(
+    points: Array, acceptor: Numbers, donor: Numbers, weight: Array, target: float
+) -> tuple[Array, Pull]:
+    """How far each listed bond is from ``target`` kcal/mol, rounded off near 0, and the pull.
+
+    Parameters
+    ----------
+    points : ndarray, shape=(3, 5 R)
+        Atoms in angstrom.
+    acceptor, donor : ndarray, dtype=int64, shape=(P,)
+        Residue numbers.
+    weight : ndarray, shape=(P,)
+        Force constants.
+    target : float
+        kcal/mol.
+
+    Returns
+    -------
+    energy : ndarray, shape=(P,)
+    pull : Pull
+    """
+    atoms = _atoms(acceptor, donor, points.shape[1] // 5)
+    lines, square, direction, length = _lines(points, atoms)
+    inverse = _inverse(square)
+    lack, slope = rounded_hinge(_SCALE * (_SIGNS * inverse).sum(0) - target)
+    force = inverse**3 * (square >= _LEAST)
+    by_lines = lines * (-_SCALE * weight * slope * _SIGNS * force)
+    o_n, c_h, o_h, c_n = by_lines.transpose(1, 0, 2)
+    by_h = -c_h - o_h
+    by_carbonyl = _N_H * (by_h - (by_h * direction).sum(0) * direction) / length
+    pull = np.concatenate((o_n + o_h, c_h + c_n, by_h - o_n - c_n, by_carbonyl, -by_carbonyl), 1)
+    return weight * lack, (atoms.ravel(), pull)

@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["rama_log_density"]
+__all__ = ["rama_log_density", "rama_slopes"]
 
 _NODES = 72
 
@@ -88,3 +88,39 @@ def rama_log_density(phi: Tensor, psi: Tensor) -> Tensor:
     table = _coefficients().to(phi)
     values = table[row[..., :, None] * _NODES + column[..., None, :]]
     return ((values @ column_weight[..., None])[..., 0] * row_weight).sum(-1)
+
+
+def _spline(angle: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Nodes around angles of shape (n,), (4, n), and weights and their slopes, (2, 4, n)."""
+    position = (angle + math.pi) * (_NODES / (2 * math.pi))
+    node = np.floor(position)
+    u = position - node
+    v = 1 - u
+    u2, v2 = u * u, v * v
+    weight = (v2 * v, 4 - 6 * u2 + 3 * u2 * u, 4 - 6 * v2 + 3 * v2 * v, u2 * u)
+    slope = (-3 * v2, 9 * u2 - 12 * u, 12 * v - 9 * v2, 3 * u2)
+    scale = _NODES / (2 * math.pi)
+    both = np.array((weight, slope)) / 6
+    both[1] *= scale
+    return (node.astype(np.int64) + np.arange(-1, 3)[:, None]) % _NODES, both
+
+
+def rama_slopes(
+    phi: NDArray[np.float64], psi: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Give what `rama_log_density` gives, with its derivatives and without autograd.
+
+    Parameters
+    ----------
+    phi, psi : ndarray, shape=(n,)
+        Radians.
+
+    Returns
+    -------
+    value, by_phi, by_psi : ndarray, shape=(n,)
+    """
+    (row, rows), (column, columns) = _spline(phi), _spline(psi)
+    values = _coefficients().numpy()[row[:, None] * _NODES + column]
+    across = (values * columns[:, None]).sum(2)  # over columns, by weights and by slopes
+    value: NDArray[np.float64] = (across[0] * rows[0]).sum(0)
+    return value, (across[0] * rows[1]).sum(0), (across[1] * rows[0]).sum(0)

@@ -8,6 +8,8 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from proteinweaver.structure.closure import ClosureForces, close_backbone
+from proteinweaver.structure.closure_bodies import Pose, find_bodies
+from proteinweaver.structure.closure_energy import ClosureEnergy
 from proteinweaver.structure.closure_terms import bounded, peptide_bounds
 from proteinweaver.structure.frames import coord_from_frames, frames_from_coord, psi_from_coord
 from proteinweaver.structure.hydrogen_bonds import hydrogen_bond_energy, hydrogen_bond_pairs
@@ -264,34 +266,65 @@ def test_refuses_what_does_not_fit() -> None:
         close_backbone(chain)
 
 
+def five_atoms(coord: torch.Tensor) -> np.ndarray:
+    """Atoms kind by kind, shape (3, 5, R); the fifth is any."""
+    return np.moveaxis(torch.cat((coord, coord[:, :1]), dim=1).double().numpy(), (0, 2), (2, 0))
+
+
 def test_ideal_geometry_has_no_peptide_energy() -> None:
     """Bonds and 1-3 distances of the energy are those of the ideal chain builder."""
-    chain = wandering_chain(20).double()
-    atoms = torch.cat((chain, chain[:, :1]), dim=1).reshape(-1, 3)  # any fifth atom
-    energy = bounded(atoms, peptide_bounds(torch.arange(19), 100.0))
-    assert float(energy.max()) < 0.01  # 0.01 angstrom off costs 0.01
+    points = five_atoms(wandering_chain(20)).reshape(3, -1)
+    energy, _ = bounded(points, peptide_bounds(np.arange(19), 20, 100.0))
+    assert energy.max() < 0.01  # 0.01 angstrom off costs 0.01
 
 
 def test_hydrogen_bond_energy_is_kabsch_and_sander() -> None:
     """The rounded hinge undone, the energy of one bond is the published formula's."""
     helix = ideal_element("H", 12)
-    atoms = torch.cat((helix, helix[:, :1]), dim=1).reshape(-1, 3)
-    item, position = torch.zeros(12, dtype=torch.int64), torch.arange(12)
+    atoms = five_atoms(helix)
+    item, position = np.zeros(12, dtype=np.int64), np.arange(12)
     acceptor, donor, weight = hydrogen_bond_pairs(atoms, item, position, position > 0, 3.0)
     assert set(zip(acceptor.tolist(), donor.tolist(), strict=True)) >= {
         (i, i + 4) for i in range(8)
     }
-    assert float(weight.max()) <= 1.0
+    assert weight.max() <= 1.0
     xyz = helix.double().numpy()
     n, c, o = xyz[6, 0], xyz[2, 2], xyz[2, 3]
     carbonyl = xyz[5, 2] - xyz[5, 3]
     h = n + 1.01 * carbonyl / np.linalg.norm(carbonyl)
     distance = [np.linalg.norm(x) for x in (o - n, c - h, o - h, c - n)]
     energy = 27.9 * (1 / distance[0] + 1 / distance[1] - 1 / distance[2] - 1 / distance[3])
-    pair = torch.tensor([2]), torch.tensor([6])
-    lack = float(hydrogen_bond_energy(atoms, *pair, target=-10.0)[0])
-    assert lack - 0.5 * 1 == pytest.approx(energy + 10.0 - 1.0, abs=1e-3)
-    assert float(hydrogen_bond_energy(atoms, *pair, target=0.0)[0]) == 0.0
+    pair = np.array([2]), np.array([6]), np.ones(1)
+    lack, _ = hydrogen_bond_energy(atoms.reshape(3, -1), *pair, target=-10.0)
+    assert lack[0] - 0.5 * 1 == pytest.approx(energy + 10.0 - 1.0, abs=1e-3)
+    assert hydrogen_bond_energy(atoms.reshape(3, -1), *pair, target=0.0)[0][0] == 0.0
+
+
+@pytest.mark.parametrize("pieces", [False, True])
+def test_forces_are_the_slope_of_the_energy(pieces: bool) -> None:
+    """Of two chains with everything wrong in them, against central differences."""
+    chain = jittered(wandering_chain(), 0.6, 12.0)
+    chain[30:] -= torch.tensor([4.0, 3.0, 0.0])  # clashes
+    coord, mask = torch.stack((chain, chain.flip(0))).double(), torch.ones(2, 60).bool()
+    piece = torch.full((2, 60), -1)
+    if pieces:
+        piece[:, 3:20], piece[:, 26:50] = 0, 1
+    pose = Pose(find_bodies(coord, mask, piece, mask))
+    none = np.ones(120, dtype=np.bool_)
+    energy = ClosureEnergy(pose, ClosureForces(hydrogen_bond=6.0), none)
+    rng = np.random.default_rng(0)
+    x = 0.1 * rng.standard_normal((2, 3, pose.count))
+    energy.relist(pose(x).atoms)
+    assert len(energy.bounds.a) > len(energy.peptide.a)
+    assert energy.pairs is not None
+    assert len(energy.pairs[0]) > 5
+    placed = pose(x)
+    slope = pose.pulled_back(placed, energy(placed.atoms)[1])
+    for _ in range(8):
+        way = rng.standard_normal(x.shape)
+        step = 1e-6
+        ahead, behind = (energy(pose(x + s * way).atoms)[0] for s in (step, -step))
+        assert (ahead - behind) / (2 * step) == pytest.approx((slope * way).sum(), rel=1e-5)
 
 
 @pytest.mark.realdata

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from proteinweaver.structure.rama import rama_log_density
+from proteinweaver.structure.rama import rama_log_density, rama_slopes
 
 CONTOUR = math.log(0.02)
 
@@ -52,6 +52,16 @@ def test_slope_is_the_derivative_and_does_not_jump_at_nodes() -> None:
         left = (rama_log_density(phi, psi) - rama_log_density(phi - step, psi)) / step
     torch.testing.assert_close(slope, right, rtol=0, atol=2e-3)
     torch.testing.assert_close(slope, left, rtol=0, atol=2e-3)
+
+
+def test_slopes_without_autograd_are_the_same() -> None:
+    angles = torch.linspace(-9, 9, 50, dtype=torch.float64)
+    phi, psi = angles.requires_grad_(True), angles.detach().flip(0).requires_grad_(True)
+    value = rama_log_density(phi, psi)
+    expected = (value, *torch.autograd.grad(value.sum(), (phi, psi)))
+    found = rama_slopes(phi.detach().numpy(), psi.detach().numpy())
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs.detach().numpy(), rtol=0, atol=1e-9)
 
 
 def test_forbidden_regions_slope_to_allowed_ones() -> None:
