@@ -85,8 +85,8 @@ class Block(nn.Module):
             Local step (3), rotation update (3), gate logit (1), sketch; dimensionless.
         """
         edge = self.embed(self.norm_in(h), geometry, offset, graph.source)
-        edge = nn.functional.silu(edge)
-        edge = edge + nn.functional.silu(self.edge(edge))
+        edge = nn.functional.silu(edge, inplace=True)
+        edge = nn.functional.silu(self.edge(edge), inplace=True).add_(edge)
         logits = self.logits(edge).transpose(-1, -2) + graph.log_weight[:, :, None]
         message = torch.softmax(logits, dim=-1) @ edge
         along = edge[:, :, :CHAIN_EDGES] * graph.weight[:, :, :CHAIN_EDGES, None]

@@ -23,6 +23,8 @@ __all__ = [
 
 _RBF_CENTRES = (3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 14.0, 17.0, 20.0, 25.0)  # angstrom
 _KNOWN_CENTRES = (4.0, 6.0, 8.0, 11.0, 15.0, 20.0, 28.0)
+#: Of a bump far away: numbers that underflow make exponentials and products ten times as slow.
+_LEAST_EXPONENT = -40.0
 _KNOWN_FEATURES = 1 + 3 + len(_KNOWN_CENTRES)
 EDGE_FEATURES = 3 + 3 + 9 + len(_RBF_CENTRES) + 1 + _KNOWN_FEATURES
 FRAME_DIFFERENCE_FEATURES = 3 + 3 + 9 + 3
@@ -52,7 +54,8 @@ def _rbf(distance: Tensor, centres: tuple[float, ...]) -> Tensor:
     """Gaussian bumps as wide as the gap to the next centre; (...,) to (..., n)."""
     c = distance.new_tensor(centres)
     width = torch.diff(c, append=2 * c[-1:] - c[-2:-1])
-    return torch.exp(-0.5 * ((distance[..., None] - c) / width) ** 2)
+    exponent = -0.5 * ((distance[..., None] - c) / width) ** 2
+    return torch.exp(exponent.clamp_min(_LEAST_EXPONENT))
 
 
 def _seen_from(rot: Tensor, vectors: Tensor) -> Tensor:
@@ -232,9 +235,10 @@ class EdgeEmbedding(nn.Module):
         """
         bound = self.max_offset + 1
         own, other = self.ends(h).chunk(2, dim=-1)
-        edge = gather_residues(other, source) + own[:, :, None]
-        edge = edge + self.offset(offset.clamp(-bound, bound) + bound)
-        # One pass over memory for product and sum: edges are the bulk of all memory traffic.
+        # In place, product and sum in one pass: edges are the bulk of all memory traffic.
+        edge = gather_residues(other, source)
+        edge += own[:, :, None]
+        edge += self.offset(offset.clamp(-bound, bound) + bound)
         embedded = torch.addmm(
             edge.flatten(0, 2), geometry.flatten(0, 2), self.geometry.weight.t()
         )
