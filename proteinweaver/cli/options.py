@@ -82,7 +82,7 @@ Format = Annotated[
 ]
 Linker = Annotated[
     list[str] | None,
-    typer.Option("--linker", metavar="N|N-M[:SS]", help="Linker length; once, or per junction."),
+    typer.Option("--linker", metavar="N|N-M[:SS]|SEQUENCE", help="Linker; once, or per junction."),
 ]
 Order = Annotated[
     str | None,

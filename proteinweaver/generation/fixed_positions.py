@@ -2,7 +2,7 @@
 
 ProteinMPNN reads one JSON object, ``{design: {chain: [positions]}}``, positions from 1, of
 residues that keep their amino acid (``--fixed_positions_jsonl``). Here these are the residues of
-given domains; linkers and generated domains are open.
+given domains and of linkers whose sequence was told; other linkers and generated domains are open.
 
 References
 ----------
@@ -41,9 +41,19 @@ def fixed_positions(path: Path) -> Iterator[tuple[str, dict[str, list[int]]]]:
         if line.get("status") != "ok" or not side.is_file():
             continue
         chains: dict[str, list[int]] = {}
-        for entry in json.loads(side.read_text(encoding="utf-8"))["residue_map"]:
+        content = json.loads(side.read_text(encoding="utf-8"))
+        for entry in content["residue_map"]:
             if not entry["written_as_gly"]:
                 chains.setdefault(entry["output_chain"], []).append(entry["output_number"])
+        told = [
+            row["first"] + k
+            for row in content["plan"]["segments"]
+            if row["kind"] == "linker"
+            for k, letter in enumerate(row.get("sequence", ""))
+            if letter != "X"
+        ]
+        if told:
+            chains["A"] = sorted([*chains.get("A", []), *told])
         if chains:
             yield line["name"], chains
 

@@ -24,6 +24,7 @@ from proteinweaver.io.select import split_spec
 from proteinweaver.io.spec import DomainSpec, Fold, JobSpec, Mode
 from proteinweaver.io.typed import plain
 from proteinweaver.structure.backbone import Backbone
+from proteinweaver.structure.residues import indices_of_sequence
 from samplers.noise import derive_seed
 
 __all__ = ["DesignPlan", "Job", "Segment", "Source", "plan_design", "resolve_jobs"]
@@ -174,6 +175,8 @@ class DesignPlan:
         The domains, in the order of the request; those of libraries drawn.
     ss : str
         Secondary structure asked of linkers, one of ``?HEL`` per residue; ``?`` in domains.
+    linker_residues : str
+        One-letter codes of linkers whose residues are told, ``X`` elsewhere.
     """
 
     job: Job
@@ -181,6 +184,7 @@ class DesignPlan:
     segments: tuple[Segment, ...]
     sources: tuple[Source, ...]
     ss: str = ""
+    linker_residues: str = ""
 
     @property
     def name(self) -> str:
@@ -191,6 +195,11 @@ class DesignPlan:
     def length(self) -> int:
         """Residues of the chain."""
         return self.segments[-1].stop
+
+    @property
+    def linker_types(self) -> NDArray[np.uint8]:
+        """Residue types of linkers whose residues are told, 20 (unknown) elsewhere, shape (L,)."""
+        return indices_of_sequence(self.linker_residues or "X" * self.length)
 
     @property
     def domains(self) -> tuple[Segment, ...]:
@@ -257,16 +266,18 @@ def plan_design(job: Job, index: int) -> DesignPlan:
     domains, linkers = split_length(
         job.spec.length, [sources[k].length for k in order], [one.bounds for one in specs], rng
     )
-    segments, start, ss = [], 0, ""
+    segments, start, ss, residues = [], 0, "", ""
     for place, source in enumerate(order):
         segments.append(Segment(start, start + domains[place], source))
         start += domains[place]
         ss += "?" * domains[place]
+        residues += "X" * domains[place]
         if place < count - 1 and linkers[place]:
             segments.append(Segment(start, start + linkers[place], -1))
             start += linkers[place]
             ss += specs[place].ss_string(linkers[place])
-    return DesignPlan(job, index, tuple(segments), sources, ss)
+            residues += specs[place].residues(linkers[place])
+    return DesignPlan(job, index, tuple(segments), sources, ss, residues)
 
 
 #: Fields of a job that do not decide what a design is.

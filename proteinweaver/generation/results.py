@@ -145,7 +145,7 @@ def side_file(design: Design, config: RunConfig, settings: Mapping[str, Any]) ->
         "sequence": design.backbone.sequence,
         "plan": {
             "order": [segment.source + 1 for segment in plan.domains],
-            "segments": _segments(design),
+            "segments": _segments(design, config.gly),
             **_found_poses(design.found),
         },
         "residue_map": _residue_map(design, config.gly),
@@ -222,12 +222,15 @@ def _remarks(design: Design) -> tuple[str, ...]:
     )
 
 
-def _segments(design: Design) -> list[dict[str, Any]]:
+def _segments(design: Design, gly: bool) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     number = 0
     for segment in design.plan.segments:
         row: dict[str, Any] = {"first": segment.start + 1, "last": segment.stop}
         if segment.source < 0:
+            told = design.plan.linker_residues[segment.start : segment.stop]
+            if told.strip("X") and not gly:
+                row["sequence"] = told
             rows.append({"kind": "linker", **row})
             continue
         source, part = design.plan.sources[segment.source], design.parts[number]

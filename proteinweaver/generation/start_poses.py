@@ -116,7 +116,7 @@ class StartPoses:
         rank, share = self._rank(plan), 1.0
         tries: list[int] = []
         chain = np.full((plan.length, 4, 3), np.nan)
-        kinds = np.full(plan.length, UNKNOWN)
+        kinds = plan.linker_types.astype(np.int64)
         label = np.zeros(plan.length, dtype=np.int64)
         where: tuple[object, ...] = (plan.job.seed, plan.job.spec.name)
         for number, (segment, inside) in enumerate(zip(plan.domains, insides, strict=True), 1):
@@ -124,7 +124,8 @@ class StartPoses:
             assert source.backbone is not None
             rows = slice(segment.start, segment.stop)
             chain[rows], kinds[rows], label[rows] = inside, source.backbone.aatype, number
-            where = (*where, source.sha256, source.file, segment.start)
+            told = plan.linker_residues[: segment.start]
+            where = (*where, source.sha256, source.file, segment.start, told)
             if number == 1:
                 continue
             stop = segment.start

@@ -42,7 +42,7 @@ from proteinweaver.generation.wishes import resolve_wishes
 from proteinweaver.io.typed import plain
 from proteinweaver.structure.backbone import Backbone
 from proteinweaver.structure.ideal import ideal_element
-from proteinweaver.structure.residues import GLY
+from proteinweaver.structure.residues import GLY, UNKNOWN
 from samplers import grids, steppers
 from samplers.noise import NoiseKey
 
@@ -430,6 +430,9 @@ def _backbone(plan: DesignPlan, coord: np.ndarray, gly: bool) -> Backbone:
             breaks[rows] = given.break_after
             if not gly:
                 aatype[rows] = given.aatype
+    if not gly:
+        told = plan.linker_types
+        aatype = np.where(told == UNKNOWN, aatype, told)
     return Backbone.from_coord(
         coord, aatype=aatype, domain=domain, break_after=breaks, name=plan.name
     )

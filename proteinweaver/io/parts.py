@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from proteinweaver.errors import UserError
+from proteinweaver.structure.residues import NAMES1
 
 __all__ = [
     "DomainSpec",
@@ -23,6 +24,9 @@ __all__ = [
 Mode = Literal["rigid", "adapt", "free"]
 #: Fold class of a generated domain.
 Fold = Literal["", "alpha", "beta", "mixed"]
+
+#: Length of a linker that says nothing of it.
+DEFAULT_LENGTH = "10-20"
 
 _DOMAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _LINKER_SS = re.compile(r"([HEL]\d*[\s,]*)+", re.I)
@@ -115,14 +119,29 @@ class LinkerSpec:
     ss : str
         Secondary structure: H, E or L for all of it, or residue by residue such as ``"L2 H10
         L2"``; empty: nothing asked.
+    sequence : str
+        Its residues, one-letter codes such as ``"GGSGGS"`` (X: open); they fix the length.
     """
 
-    length: int | str = "10-20"
+    length: int | str = DEFAULT_LENGTH
     ss: str = ""
+    sequence: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse a secondary structure that does not fit the length."""
+        """Refuse a sequence or a secondary structure that does not fit the length."""
         low, high = parse_range(self.length, "linker")
+        if self.sequence:
+            if not set(self.sequence.upper()) <= set(NAMES1):
+                raise UserError(
+                    f"linker sequence '{self.sequence}' holds more than the one-letter codes"
+                    f" {NAMES1}"
+                )
+            if self.length != DEFAULT_LENGTH and not low <= len(self.sequence) <= high:
+                raise UserError(
+                    f"linker sequence '{self.sequence}' has {len(self.sequence)} residues, its"
+                    f" length says {self.length}; make them agree"
+                )
+            low = high = len(self.sequence)
         if not self.ss:
             return
         if not _LINKER_SS.fullmatch(self.ss.strip()):
@@ -133,8 +152,9 @@ class LinkerSpec:
             raise UserError(f"linker of 0 residues cannot have ss '{self.ss}'; drop one of them")
         if (count := self._ss_residues) and not low <= count <= high:
             raise UserError(
-                f"linker ss '{self.ss}' has {count} residues, its length says {self.length};"
-                " make them agree"
+                f"linker ss '{self.ss}' has {count} residues, its"
+                f" {'sequence' if self.sequence else 'length'} says"
+                f" {self.sequence or self.length}; make them agree"
             )
 
     @property
@@ -146,7 +166,7 @@ class LinkerSpec:
     @property
     def bounds(self) -> tuple[int, int]:
         """Shortest and longest allowed length."""
-        count = self._ss_residues
+        count = len(self.sequence) or self._ss_residues
         return (count, count) if count else parse_range(self.length, "linker")
 
     def ss_string(self, length: int) -> str:
@@ -157,6 +177,10 @@ class LinkerSpec:
         if not self._ss_residues:
             return str(runs[0][0]) * length
         return "".join(letter * int(n or 1) for letter, n in runs)
+
+    def residues(self, length: int) -> str:
+        """One-letter codes of a linker of ``length`` residues, ``X`` open."""
+        return self.sequence.upper() or "X" * length
 
 
 def domain_of_text(text: str, mode: Mode = "adapt") -> DomainSpec:
@@ -231,7 +255,9 @@ def written_out(domains: Iterable[DomainSpec]) -> list[DomainSpec]:
 
 
 def linker_of(item: LinkerSpec | int | str) -> LinkerSpec:
-    """Read a linker; text is ``"10-20"`` or, with a secondary structure, ``"12:H"``."""
+    """Read a linker; text is ``"10-20"``, ``"12:H"`` (secondary structure) or ``"GGSGGS"``."""
+    if isinstance(item, str) and item.isalpha() and item.isupper():
+        return LinkerSpec(sequence=item)
     if isinstance(item, str) and ":" in item:
         length, _, ss = item.partition(":")
         return LinkerSpec(length, ss)

@@ -106,7 +106,7 @@ def test_designs_of_one_plan_begin_at_different_poses(domain, stretches):
         assert (cdist(ca[:50], ca[58:]) < 3.0).sum() <= 3
         steps = np.diff(ca[49:59], axis=0)
         np.testing.assert_allclose(steps, np.broadcast_to(steps.mean(0), steps.shape), atol=1e-3)
-    assert rmsd(found[0].coord[:, 1], found[1].coord[:, 1]) > 2.0
+    assert rmsd(found[0].coord[:, 1], found[1].coord[:, 1]) > 1.0
     alone = StartPoses(stretches).chain(asked[1], insides(asked[1]))
     np.testing.assert_array_equal(alone.coord, found[1].coord)
 
@@ -123,6 +123,23 @@ def test_the_third_domain_keeps_clear_of_both_others(domain, stretches):
 def test_linkers_longer_than_any_native_stretch_are_left_to_the_network(domain, stretches):
     asked = plans(domain, linker=("900",))
     assert StartPoses(stretches).chain(asked[0], insides(asked[0])) is None
+
+
+def test_residues_of_a_linker_change_what_is_found_and_are_written(
+    domain, stretches, tiny_weights, tmp_path
+):
+    """Known residues weigh the stretches; they stand in the design and are fixed for sequences."""
+    open_, told = (plans(domain, linker=(text,), n=1)[0] for text in ("8", "PEPXPEPA"))
+    assert open_.length == told.length == 108
+    starts = [StartPoses(stretches).chain(plan, insides(plan)) for plan in (open_, told)]
+    assert rmsd(starts[0].coord[:, 1], starts[1].coord[:, 1]) > 0.5
+    fields = {"domain": (domain, domain), "linker": ("PEPXPEPA",), "weights": str(tiny_weights)}
+    (design,) = assemble(**fields, out=str(tmp_path / "run")).designs
+    assert design.backbone.sequence[50:58] == "PEPGPEPA"
+    (fixed,) = json.loads((tmp_path / "run" / "fixed_positions.jsonl").read_text()).values()
+    assert fixed["A"] == [k for k in range(1, 109) if k != 54]
+    (plain,) = assemble(**fields, gly=True).designs
+    assert set(plain.backbone.sequence) == {"G"}
 
 
 def test_designs_say_where_they_began(domain, tiny_weights, tmp_path):

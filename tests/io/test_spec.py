@@ -8,7 +8,14 @@ import pytest
 import yaml
 
 from proteinweaver.errors import UserError, nearest
-from proteinweaver.io.spec import DomainSpec, JobSpec, LinkerSpec, parse_range, read_spec
+from proteinweaver.io.spec import (
+    DomainSpec,
+    JobSpec,
+    LinkerSpec,
+    linker_of,
+    parse_range,
+    read_spec,
+)
 from proteinweaver.io.typed import build, plain
 
 
@@ -74,6 +81,24 @@ def test_fields_of_an_assembly(tmp_path):
     assert (job.length, job.total_length, job.tries) == (300, 300, 9)
     assert job.contacts[0].max == 7.5
     assert dataclasses.replace(job, n=3) == dataclasses.replace(job, n=3)
+
+
+def test_linkers_of_known_sequence():
+    """The sequence fixes the length; letters that are no residues, other lengths are refused."""
+    assert linker_of("GGSGGS") == LinkerSpec(sequence="GGSGGS")
+    told = LinkerSpec(sequence="GGSggs")
+    assert told.bounds == (6, 6)
+    assert told.residues(6) == "GGSGGS"
+    assert told.ss_string(6) == "??????"
+    assert LinkerSpec("5-9", "H", "GGXGGS").ss_string(6) == "HHHHHH"
+    assert LinkerSpec(4).residues(4) == "XXXX"
+    for wrong, message in (
+        ({"sequence": "GGB"}, "one-letter codes"),
+        ({"sequence": "GGS", "length": "5-9"}, "has 3 residues, its length says 5-9"),
+        ({"sequence": "GGS", "ss": "H4"}, "has 4 residues, its sequence says GGS"),
+    ):
+        with pytest.raises(UserError, match=message):
+            LinkerSpec(**wrong)
 
 
 def test_all_orders_take_turns():
