@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 
 from proteinweaver.evaluation.contenders import bridged
 from proteinweaver.evaluation.linker_law import FLANK, Stretches
@@ -39,6 +40,9 @@ SEARCH = FinderSettings(stretches=10000, draws=60000, sample=2000, contacts=0.8)
 _STRETCHES = 1000
 #: Searches that are kept.
 _KEPT = 64
+#: Placed residues that a joint looks at, the nearest to it; others are only kept clear of: at most
+#: `_CLASHES` CA pairs under `_CLASH` angstrom.
+_NEAREST, _CLASH, _CLASHES = 300, 4.0, 3
 
 
 def can_be_found(plan: DesignPlan) -> bool:
@@ -154,16 +158,17 @@ class StartPoses:
         if where not in self._found:
             if len(self._found) >= _KEPT:
                 self._found.clear()
-            seed = derive_seed("poses", *map(str, where))
-            self._found[where] = found_joint(
-                chain,
+            near, far = _around(chain, linker)
+            found = found_joint(
+                near,
                 linker,
                 kinds[: len(chain)],
                 _TRIES,
-                torch.Generator().manual_seed(seed % 2**63),
+                torch.Generator().manual_seed(derive_seed("poses", *map(str, where)) % 2**63),
                 self.stretches,
                 SEARCH,
             )
+            self._found[where] = _clear(found, chain[linker[1] :, 1], far)
         return self._found[where]
 
     def _rank(self, plan: DesignPlan) -> int:
@@ -178,3 +183,25 @@ class StartPoses:
             ranks.append(seen[same])
             seen[same] += 1
         return ranks[plan.index]
+
+
+def _around(
+    chain: NDArray[np.float64], linker: tuple[int, int]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Keep the placed residues nearest to a joint; also the CA of the others, shape (m, 3)."""
+    ca = chain[: linker[0], 1]
+    away = np.linalg.norm(ca - ca[-1], axis=1)  # NaN, last, in linkers
+    far = np.argsort(away, kind="stable")[_NEAREST:]
+    near = chain.copy()
+    near[far] = np.nan
+    return near, ca[far][np.isfinite(away[far])]
+
+
+def _clear(found: Found, body: NDArray[np.float64], far: NDArray[np.float64]) -> Found:
+    """Leave out poses that run into residues the search did not see, but for the least of all."""
+    if not len(far):
+        return found
+    moved = body @ found.rot.double().numpy().swapaxes(1, 2) + found.trans.numpy()[:, None]
+    hits = np.array([(cdist(part, far) < _CLASH).sum() for part in moved])
+    kept = torch.as_tensor(np.flatnonzero(hits <= max(_CLASHES, int(hits.min()))))
+    return Found(found.rot[kept], found.trans[kept], found.share[kept])

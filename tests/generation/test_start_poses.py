@@ -11,6 +11,7 @@ from proteinweaver.data.store import SPLITS, StructureStore
 from proteinweaver.errors import UserError
 from proteinweaver.evaluation.linker_law import Stretches
 from proteinweaver.evaluation.superposition import rmsd
+from proteinweaver.generation import start_poses
 from proteinweaver.generation.config import AssembleConfig, DesignConfig
 from proteinweaver.generation.plans import plan_run
 from proteinweaver.generation.start_poses import StartPoses, can_be_found
@@ -118,6 +119,24 @@ def test_the_third_domain_keeps_clear_of_both_others(domain, stretches):
     parts = [start.coord[segment.start : segment.stop, 1] for segment in asked[0].domains]
     for one, two in ((0, 1), (0, 2), (1, 2)):
         assert (cdist(parts[one], parts[two]) < 3.0).sum() <= 3
+
+
+def test_of_long_chains_the_search_sees_the_neighbourhood_alone(domain, stretches, monkeypatch):
+    """Residues far from a joint are kept clear of all the same."""
+    asked = plans(domain, 4, linker=("5",), n=1)
+    monkeypatch.setattr(start_poses, "_NEAREST", 40)
+    seen = []
+    real = start_poses.found_joint
+
+    def noted(chain, *others):
+        seen.append(int(np.isfinite(chain[:, 1, 0]).sum()))
+        return real(chain, *others)
+
+    monkeypatch.setattr(start_poses, "found_joint", noted)
+    start = StartPoses(stretches).chain(asked[0], insides(asked[0]))
+    assert seen == [90, 90, 90]  # forty of what is placed and the next domain
+    parts = [start.coord[segment.start : segment.stop, 1] for segment in asked[0].domains]
+    assert (cdist(parts[3], np.concatenate(parts[:3])) < 3.0).sum() <= 3
 
 
 def test_linkers_longer_than_any_native_stretch_are_left_to_the_network(domain, stretches):
