@@ -19,7 +19,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Bodies", "contact_point", "pair_distances"]
+__all__ = ["Bodies", "contact_point", "pair_distances", "pair_squares"]
 
 #: Ridge on the inertia of a piece: a straight one can be turned about its axis by nothing.
 _INERTIA_FLOOR = 20.0
@@ -86,10 +86,18 @@ def contact_point(x: _Array, weight: _Array) -> _Array:
     return point
 
 
+def pair_squares(a: _Array, b: _Array) -> _Array:
+    """Squared distances of all points of shape (n, 3) to all of shape (m, 3); rounding shows."""
+    square: _Array = a @ (-2.0 * b.T)  # the largest arrays here: in place
+    square += (b * b).sum(-1)
+    square += (a * a).sum(-1)[:, None]
+    return square
+
+
 def pair_distances(a: _Array, b: _Array) -> _Array:
-    """Distances of all points of shape (n, 3) to all of shape (m, 3), by one matrix product."""
-    square = (a * a).sum(-1)[:, None] + (b * b).sum(-1) - 2.0 * a @ b.T
-    distance: _Array = np.sqrt(np.maximum(square, 0.0))
+    """Distances of all points of shape (n, 3) to all of shape (m, 3)."""
+    square = pair_squares(a, b)
+    distance: _Array = np.sqrt(np.maximum(square, 0.0, out=square), out=square)
     return distance
 
 

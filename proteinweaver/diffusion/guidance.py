@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from proteinweaver.diffusion.bodies import pair_distances
+from proteinweaver.diffusion.bodies import pair_distances, pair_squares
 
 __all__ = ["separate_pieces"]
 
@@ -71,10 +71,14 @@ def _separated(
         for a, b in itertools.combinations(range(len(parts)), 2):
             if apart[a, b] >= radius[a] + radius[b] + reach:
                 continue
-            distance = np.sqrt(pair_distances(parts[a], parts[b]) ** 2 + 1e-4)
+            close = np.flatnonzero(pair_squares(parts[a], parts[b]) < reach * reach)
+            if not len(close):
+                continue
+            i, j = np.divmod(close, len(parts[b]))
+            step = parts[a][i] - parts[b][j]
+            distance = np.sqrt((step * step).sum(-1) + 1e-4)
             overlap = np.maximum(reach - distance, 0.0)
-            along = overlap / distance
-            push = along.sum(1) @ parts[a] - along.sum(0) @ parts[b]
+            push = (overlap / distance) @ step
             force[a], force[b] = force[a] + push, force[b] - push
             total[[a, b]] += overlap.sum()
         if not total.any():

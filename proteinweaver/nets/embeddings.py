@@ -54,8 +54,8 @@ def _rbf(distance: Tensor, centres: tuple[float, ...]) -> Tensor:
     """Gaussian bumps as wide as the gap to the next centre; (...,) to (..., n)."""
     c = distance.new_tensor(centres)
     width = torch.diff(c, append=2 * c[-1:] - c[-2:-1])
-    exponent = -0.5 * ((distance[..., None] - c) / width) ** 2
-    return torch.exp(exponent.clamp_min(_LEAST_EXPONENT))
+    bumps = (distance[..., None] - c).div_(width).square_().mul_(-0.5)
+    return bumps.clamp_min_(_LEAST_EXPONENT).exp_()
 
 
 def _seen_from(rot: Tensor, vectors: Tensor) -> Tensor:
