@@ -25,6 +25,7 @@ import torch
 from bench_generate import network_call
 from timing import matrix_rate, medians
 
+from proteinweaver.cli.process import keep_freed_memory
 from proteinweaver.generation.commands import assemble, generate
 from proteinweaver.generation.config import AssembleConfig, GenerateConfig
 from proteinweaver.generation.model import load_model
@@ -34,6 +35,7 @@ DOMAIN, LINKER = 125, 12
 
 def one(length: int, threads: int, repeats: int) -> dict[str, float]:
     """Measure one length in this process."""
+    keep_freed_memory()  # as the command does
     torch.set_num_threads(threads)
     rate = matrix_rate()
     with tempfile.TemporaryDirectory() as scratch:

@@ -19,6 +19,7 @@ import torch
 from timing import matrix_rate, medians
 from torch.utils.flop_counter import FlopCounterMode
 
+from proteinweaver.cli.process import keep_freed_memory
 from proteinweaver.diffusion.field import FrameField
 from proteinweaver.generation.commands import design, generate
 from proteinweaver.generation.config import DesignConfig, GenerateConfig
@@ -48,6 +49,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--out", type=Path, help="JSON file")
     options = parser.parse_args()
+    keep_freed_memory()  # as the command does
     torch.set_num_threads(options.threads)
     rate = matrix_rate()
     models = {stage: load_model(stage, device="cpu") for stage in ("domain", "assembler")}
