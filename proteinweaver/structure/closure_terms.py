@@ -55,6 +55,7 @@ _CLOSEST = (
 _CLOSEST_1_3 = {(CA, CA): 4.9, (_C, _N): 2.75}  # residues 2 apart
 _REACH = 9.0  # CA-CA distance beyond which no two atoms of two residues can touch, margin included
 _ELASTIC_TIES, _ELASTIC_TOLERANCE = 8, 0.3  # of a loose residue: neighbours, angstrom
+_ROWS = 64  # whose distances to all others are looked at together: they stay in the cache
 _MARGIN = 1.2  # pairs this much farther than their bound are listed too: they may come closer
 
 # Peptide geometry, Engh & Huber 2001: C-N 1.329; CA-C-N 116.8, C-N-CA 121.7 degrees as distances;
@@ -172,16 +173,17 @@ def near(a: Array, b: Array, reach: float, item: Numbers) -> tuple[Numbers, Numb
     """
     first, second, start = [], [], 0
     for size in np.bincount(item).tolist():
-        rows = slice(start, start + size)
-        square = np.zeros((size, size))
-        for left, right in zip(a[:, rows], b[:, rows], strict=True):
-            step = left[:, None] - right
-            step *= step
-            square += step
-        i, j = np.divmod(np.flatnonzero(square < reach * reach), size)
-        first.append(i + start)
-        second.append(j + start)
-        start += size
+        stop = start + size
+        for row in range(start, stop, _ROWS):
+            square = np.zeros((min(_ROWS, stop - row), size))
+            for left, right in zip(a[:, row:stop], b[:, start:stop], strict=True):
+                step = left[:_ROWS, None] - right
+                step *= step
+                square += step
+            i, j = np.divmod(np.flatnonzero(square < reach * reach), size)
+            first.append(i + row)
+            second.append(j + start)
+        start = stop
     return np.concatenate(first), np.concatenate(second)
 
 
