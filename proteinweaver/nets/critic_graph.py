@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from proteinweaver.nets.embeddings import LEAST_EXPONENT
 from proteinweaver.structure.frames import frames_from_coord, virtual_cb
 
 __all__ = [
@@ -147,7 +148,8 @@ def edge_features(coord: Tensor, neighbour: Tensor) -> Tensor:
     distance = (second - first[:, None]).square().sum(-1).add(1e-6).sqrt()
     centres = torch.linspace(_LOW, _HIGH, _CENTRES, device=coord.device, dtype=coord.dtype)
     width = (_HIGH - _LOW) / (_CENTRES - 1)
-    basis = torch.exp(-(((distance[..., None] - centres) / width).square()))
+    exponent = -(((distance[..., None] - centres) / width).square())
+    basis = torch.exp(exponent.clamp_min(LEAST_EXPONENT))
     ca = seen[:, :, 1]
     # a residue is its own first neighbour: the root needs a slope at zero
     direction = ca / (ca.square().sum(-1, keepdim=True).add(1e-12).sqrt() + 1e-3)

@@ -13,6 +13,7 @@ from proteinweaver.nets.rotations import skew_part
 __all__ = [
     "EDGE_FEATURES",
     "FRAME_DIFFERENCE_FEATURES",
+    "LEAST_EXPONENT",
     "EdgeEmbedding",
     "NoiseEmbedding",
     "edge_geometry",
@@ -24,7 +25,7 @@ __all__ = [
 _RBF_CENTRES = (3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 14.0, 17.0, 20.0, 25.0)  # angstrom
 _KNOWN_CENTRES = (4.0, 6.0, 8.0, 11.0, 15.0, 20.0, 28.0)
 #: Of a bump far away: numbers that underflow make exponentials and products ten times as slow.
-_LEAST_EXPONENT = -40.0
+LEAST_EXPONENT = -40.0
 _KNOWN_FEATURES = 1 + 3 + len(_KNOWN_CENTRES)
 EDGE_FEATURES = 3 + 3 + 9 + len(_RBF_CENTRES) + 1 + _KNOWN_FEATURES
 FRAME_DIFFERENCE_FEATURES = 3 + 3 + 9 + 3
@@ -55,7 +56,7 @@ def _rbf(distance: Tensor, centres: tuple[float, ...]) -> Tensor:
     c = distance.new_tensor(centres)
     width = torch.diff(c, append=2 * c[-1:] - c[-2:-1])
     bumps = (distance[..., None] - c).div_(width).square_().mul_(-0.5)
-    return bumps.clamp_min_(_LEAST_EXPONENT).exp_()
+    return bumps.clamp_min_(LEAST_EXPONENT).exp_()
 
 
 def _seen_from(rot: Tensor, vectors: Tensor) -> Tensor:

@@ -24,6 +24,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from proteinweaver.nets.embeddings import LEAST_EXPONENT
+
 __all__ = ["CaFeatures", "FullFeatures", "nearest"]
 
 _OFFSET = 32  # largest separation told apart
@@ -68,7 +70,8 @@ def _spread(atoms: Tensor, pairs: tuple[tuple[int, int], ...], neighbour: Tensor
     distance = (apart.square().sum(-1) + _TINY).sqrt()
     centres = torch.linspace(_LOW, _HIGH, _CENTRES, device=atoms.device)
     width = (_HIGH - _LOW) / _CENTRES
-    return torch.exp(-(((distance[..., None] - centres) / width) ** 2)).flatten(-2)
+    exponent = -(((distance[..., None] - centres) / width) ** 2)
+    return torch.exp(exponent.clamp_min(LEAST_EXPONENT)).flatten(-2)
 
 
 class _Separation(nn.Module):
