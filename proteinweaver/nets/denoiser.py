@@ -29,7 +29,7 @@ from proteinweaver.nets.embeddings import (
 )
 from proteinweaver.nets.graph import FixedEdges, build_graph, fixed_edges
 from proteinweaver.nets.rotations import blend, rotation_from_update
-from proteinweaver.nets.sketch import draw_towards_sketch
+from proteinweaver.nets.sketch import draw_towards_sketch, seen_frames
 from proteinweaver.nets.superpose import Pieces, describe_pieces, superpose_pieces
 
 __all__ = ["LENGTH_UNIT", "Denoised", "Denoiser", "DenoiserConfig", "Frames", "NoiseLevel"]
@@ -221,6 +221,8 @@ class Denoiser(nn.Module):
         rigid = has_piece & (condition.mode == RIGID)
         estimates = []
 
+        scales = (level.alpha, level.sigma, level.sigma_rot)
+        seen = seen_frames((rot_t, trans_t), scales, condition.mask, LENGTH_UNIT)
         known = superpose_pieces(rot, trans, setting.pieces)
         for number, block in enumerate(self.blocks):
             rot, trans = rot.detach(), trans.detach()
@@ -236,15 +238,7 @@ class Denoiser(nn.Module):
             h, update = block(h, geometry, offset, graph)
             trans = trans + (rot @ (step_unit * update[..., :3])[..., None]).squeeze(-1)
             rot = rot @ rotation_from_update(turn_unit * update[..., 3:6])
-            rot, trans = draw_towards_sketch(
-                rot,
-                trans,
-                update[..., FRAME_CHANNELS:],
-                (rot_t, trans_t),
-                (level.alpha, level.sigma, level.sigma_rot),
-                condition.mask,
-                LENGTH_UNIT,
-            )
+            rot, trans = draw_towards_sketch(rot, trans, update[..., FRAME_CHANNELS:], seen)
             if supervised:
                 estimates.append((rot, centred(trans, condition.mask)))
             # Insides are worth what noise hides: closed at high noise, where a piece has no pose

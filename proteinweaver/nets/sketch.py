@@ -10,13 +10,21 @@ the rotations a matrix Fisher law with the concentration of IGSO(3) at both ends
 the best G is the Kabsch rotation of a weighted sum. No gradient passes through it.
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 from proteinweaver.nets.rotations import blend, orthonormal
 from proteinweaver.nets.superpose import kabsch_rotation
 
-__all__ = ["SKETCH_CHANNELS", "draw_towards_sketch", "matrix_fisher_concentration"]
+__all__ = [
+    "SKETCH_CHANNELS",
+    "Seen",
+    "draw_towards_sketch",
+    "matrix_fisher_concentration",
+    "seen_frames",
+]
 
 #: Position (3), two axes (6), log-odds of trust in position and in rotation (2).
 SKETCH_CHANNELS = 11
@@ -41,21 +49,62 @@ def matrix_fisher_concentration(sigma: Tensor) -> Tensor:
     return 3.0 / (torch.expm1(tau) + 5.0 * tau)
 
 
-def _frames(proposal: Tensor, on: Tensor, unit: float) -> tuple[Tensor, Tensor]:
-    """Rotations and centred positions (angstrom) that nine channels stand for."""
-    trans = unit * proposal[..., :3]
-    trans = trans - (trans * on).sum(1, keepdim=True) / on.sum(1, keepdim=True)
-    return orthonormal(proposal[..., 3:6], proposal[..., 6:9]), trans
+@dataclass(frozen=True)
+class Seen:
+    """What noise leaves to be seen of a chain: made once a call.
+
+    Parameters
+    ----------
+    frames : Tensor, shape=(B, L, 3, 4)
+        Noisy rotations beside positions, each times its weight in the likelihood; 0 in padding.
+    log_error : Tensor, shape=(B, 1, 2)
+        Twice the logarithm of the noise of positions and rotations.
+    share : Tensor, shape=(B, L, 1)
+        Of every residue in the centre of the chain.
+    unit : float
+        Angstrom per unit of the diffused variable.
+    """
+
+    frames: Tensor
+    log_error: Tensor
+    share: Tensor
+    unit: float
+
+
+@torch.no_grad()
+def seen_frames(
+    noisy: tuple[Tensor, Tensor], scales: tuple[Tensor, Tensor, Tensor], mask: Tensor, unit: float
+) -> Seen:
+    """Weigh noisy frames by the likelihood of the forward process.
+
+    Parameters
+    ----------
+    noisy : tuple of Tensor, shape=(B, L, 3, 3) and (B, L, 3)
+        Noisy frames (angstrom).
+    scales : tuple of Tensor, shape=(B,)
+        alpha, sigma (in `unit`), sigma_rot.
+    mask : Tensor, dtype=bool, shape=(B, L)
+    unit : float
+        Angstrom per unit of the diffused variable.
+
+    Returns
+    -------
+    Seen
+    """
+    alpha, sigma, sigma_rot = (value[:, None, None] for value in scales)
+    on = mask[..., None].to(noisy[1].dtype)
+    turned = (matrix_fisher_concentration(sigma_rot) * on)[..., None] * noisy[0]
+    placed = alpha / (unit * sigma) ** 2 * on * noisy[1]
+    return Seen(
+        torch.cat((turned, placed[..., None]), dim=-1),
+        2.0 * torch.cat(((sigma / alpha).log(), sigma_rot.log()), dim=-1),
+        on / on.sum(1, keepdim=True),
+        unit,
+    )
 
 
 def draw_towards_sketch(
-    rot: Tensor,
-    trans: Tensor,
-    proposal: Tensor,
-    noisy: tuple[Tensor, Tensor],
-    scales: tuple[Tensor, Tensor, Tensor],
-    mask: Tensor,
-    unit: float,
+    rot: Tensor, trans: Tensor, proposal: Tensor, seen: Seen
 ) -> tuple[Tensor, Tensor]:
     """Lay the sketch on the noisy frames and move the estimate towards it.
 
@@ -68,13 +117,7 @@ def draw_towards_sketch(
     rot, trans : Tensor, shape=(B, L, 3, 3) and (B, L, 3)
         Estimate of the clean frames (angstrom).
     proposal : Tensor, shape=(B, L, SKETCH_CHANNELS)
-    noisy : tuple of Tensor
-        Noisy frames, the same shapes.
-    scales : tuple of Tensor, shape=(B,)
-        alpha, sigma (in `unit`), sigma_rot.
-    mask : Tensor, dtype=bool, shape=(B, L)
-    unit : float
-        Angstrom per unit of the diffused variable.
+    seen : Seen
 
     Returns
     -------
@@ -84,19 +127,15 @@ def draw_towards_sketch(
     ----------
     Kabsch 1976, Acta Cryst. A32, 922; Mardia and Jupp 2000, Directional Statistics, 13.2.3.
     """
-    alpha, sigma, sigma_rot = (value[:, None] for value in scales)
-    on = mask[..., None].to(trans.dtype)
-    own_rot, own_trans = _frames(proposal, on, unit)
+    own_trans = seen.unit * proposal[..., :3]
+    own_trans = own_trans - (own_trans * seen.share).sum(1, keepdim=True)
+    own_rot = orthonormal(proposal[..., 3:6], proposal[..., 6:9])
+    own = torch.cat((own_rot, own_trans[..., None]), dim=-1)
     with torch.no_grad():
-        weight = (alpha / (unit * sigma) ** 2)[..., None, None]
-        cross = weight * noisy[1][..., :, None] * own_trans[..., None, :]
-        turn = matrix_fisher_concentration(sigma_rot)[..., None, None]
-        cross = cross + turn * (noisy[0] @ own_rot.transpose(-1, -2))
-        motion = kabsch_rotation((cross * on[..., None]).sum(1))[:, None]
-    trust = torch.sigmoid(proposal[..., 9] + 2.0 * (sigma / alpha).log())
-    trust_rot = torch.sigmoid(proposal[..., 10] + 2.0 * sigma_rot.log())
-    target = (motion @ own_trans[..., None]).squeeze(-1)
+        motion = kabsch_rotation(torch.einsum("blik,bljk->bij", seen.frames, own))[:, None]
+    target = motion @ own
+    trust = torch.sigmoid(proposal[..., 9:11] + seen.log_error)
     return (
-        blend(rot, motion @ own_rot, trust_rot),
-        trans + trust[..., None] * (target - trans),
+        blend(rot, target[..., :3], trust[..., 1]),
+        trans + trust[..., :1] * (target[..., 3] - trans),
     )

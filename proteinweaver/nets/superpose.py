@@ -85,29 +85,27 @@ def leading_eigenvector(matrix: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Pieces:
-    """Known insides, pooled by piece once for any number of superpositions.
+    """Known insides, ready for any number of superpositions.
 
     Parameters
     ----------
-    slot : Tensor, dtype=int64, shape=(B L,)
-        Piece of every residue, numbered over the whole batch; 0 also where there is none.
+    member : Tensor, shape=(B, P, L)
+        1 where a residue belongs to a piece.
     has : Tensor, dtype=bool, shape=(B, L)
-        Whether the residue belongs to a piece.
-    number : Tensor, shape=(P, 1)
+        Whether the residue belongs to any.
+    number : Tensor, shape=(B, P, 1)
         Residues of every piece, at least 1.
-    known_rot, known_trans : Tensor, shape=(B, L, 3, 3) and (B, L, 3)
-        Frames in the piece, centred there (angstrom).
+    known : Tensor, shape=(B, L, 3, 4)
+        Frames in the piece, rotation beside position, centred there (angstrom).
+    levered : Tensor, shape=(B, L, 4, 3)
+        The same transposed, with rotations times the square of the lever.
     """
 
-    slot: Tensor
+    member: Tensor
     has: Tensor
     number: Tensor
-    known_rot: Tensor
-    known_trans: Tensor
-
-
-def _pooled(values: Tensor, slot: Tensor, count: int) -> Tensor:
-    return values.new_zeros(count, values.shape[1]).index_add_(0, slot, values)
+    known: Tensor
+    levered: Tensor
 
 
 def describe_pieces(piece: Tensor, known_rot: Tensor, known_trans: Tensor) -> Pieces | None:
@@ -128,15 +126,19 @@ def describe_pieces(piece: Tensor, known_rot: Tensor, known_trans: Tensor) -> Pi
     count = int(piece.max()) + 1 if piece.numel() else 0
     if count <= 0:
         return None
-    batch = piece.shape[0]
+    numbers = torch.arange(count, device=piece.device)[:, None]
+    member = (piece[:, None] == numbers).to(known_trans.dtype)
+    number = member.sum(-1, keepdim=True).clamp_min(1.0)
     has = piece >= 0
-    shift = torch.arange(batch, device=piece.device)[:, None] * count
-    slot = (shift + piece.clamp_min(0)).reshape(-1)
-    on = has.reshape(-1, 1).to(known_trans.dtype)
-    number = _pooled(on, slot, batch * count).clamp_min(1.0)
-    centre = _pooled(known_trans.reshape(-1, 3) * on, slot, batch * count) / number
-    centred = (known_trans.reshape(-1, 3) - centre[slot]) * on
-    return Pieces(slot, has, number, known_rot, centred.view_as(known_trans))
+    centre = member.transpose(1, 2) @ (member @ known_trans / number)
+    centred = ((known_trans - centre) * has[..., None])[..., None]
+    return Pieces(
+        member,
+        has,
+        number,
+        torch.cat((known_rot, centred), dim=-1),
+        torch.cat((_LEVER2 * known_rot, centred), dim=-1).transpose(-1, -2).contiguous(),
+    )
 
 
 @torch.no_grad()
@@ -160,18 +162,13 @@ def superpose_pieces(rot: Tensor, trans: Tensor, pieces: Pieces | None) -> tuple
     """
     if pieces is None:
         return rot, trans
-    known = pieces.known_trans
     # The known coordinates are centred, so those of the estimate need not be.
-    lever = _LEVER2 * (rot @ pieces.known_rot.transpose(-1, -2))
-    cross = torch.addcmul(lever, trans[..., :, None], known[..., None, :])
-    terms = torch.cat((trans, cross.flatten(-2)), dim=-1)
-    terms = torch.where(pieces.has[..., None], terms, torch.zeros_like(terms))
-    pooled = _pooled(terms.flatten(0, 1), pieces.slot, len(pieces.number))
-    motion = kabsch_rotation(pooled[:, 3:].unflatten(-1, (3, 3)))
-    moves = torch.cat((motion.flatten(-2), pooled[:, :3] / pieces.number), dim=-1)
-    moves = moves.index_select(0, pieces.slot).view(*trans.shape[:2], 12)
-    motion = moves[..., :9].unflatten(-1, (3, 3))
-    moved = motion @ torch.cat((pieces.known_rot, known[..., None]), dim=-1)
+    cross = torch.cat((rot, trans[..., None]), dim=-1) @ pieces.levered
+    pooled = pieces.member @ torch.cat((cross.flatten(-2), trans), dim=-1)
+    motion = kabsch_rotation(pooled[..., :9].unflatten(-1, (3, 3)))
+    moves = torch.cat((motion.flatten(-2), pooled[..., 9:] / pieces.number), dim=-1)
+    moves = pieces.member.transpose(1, 2) @ moves
+    moved = moves[..., :9].unflatten(-1, (3, 3)) @ pieces.known
     return (
         torch.where(pieces.has[..., None, None], moved[..., :3], rot),
         torch.where(pieces.has[..., None], moved[..., 3] + moves[..., 9:], trans),

@@ -11,6 +11,7 @@ from proteinweaver.nets.sketch import (
     SKETCH_CHANNELS,
     draw_towards_sketch,
     matrix_fisher_concentration,
+    seen_frames,
 )
 from proteinweaver.nets.superpose import kabsch_rotation
 from samplers import igso3
@@ -61,6 +62,10 @@ def test_the_concentration_meets_igso3_at_both_ends(sigma):
     )
 
 
+def _drawn(rot, trans, proposal, noisy, levels, mask, unit):
+    return draw_towards_sketch(rot, trans, proposal, seen_frames(noisy, levels, mask, unit))
+
+
 def test_a_trusted_sketch_lands_on_the_noisy_frames():
     """The sketch is the truth in another pose; at little noise the estimate becomes the truth."""
     rot, trans = _case()
@@ -69,7 +74,7 @@ def test_a_trusted_sketch_lands_on_the_noisy_frames():
     start = _case(seed=5)
     levels = _levels(0.999, 0.01, 0.05)
     mask = torch.ones(1, 30, dtype=torch.bool)
-    got = draw_towards_sketch(*start, proposal, (rot, 0.999 * trans), levels, mask, UNIT)
+    got = _drawn(*start, proposal, (rot, 0.999 * trans), levels, mask, UNIT)
     assert torch.allclose(got[0], rot, atol=1e-8)
     assert torch.allclose(got[1], trans, atol=1e-7)
 
@@ -79,7 +84,7 @@ def test_an_untrusted_sketch_moves_nothing():
     proposal = _proposal(*_case(seed=2), -60.0, -60.0)
     levels = _levels(0.6, 0.8, 1.0)
     mask = torch.ones(1, 30, dtype=torch.bool)
-    got = draw_towards_sketch(rot, trans, proposal, _case(seed=3), levels, mask, UNIT)
+    got = _drawn(rot, trans, proposal, _case(seed=3), levels, mask, UNIT)
     assert torch.allclose(got[0], rot, atol=1e-12)
     assert torch.allclose(got[1], trans, atol=1e-12)
 
@@ -91,9 +96,7 @@ def test_the_motion_is_the_most_likely_one():
     mask = torch.ones(1, 30, dtype=torch.bool)
     mask[:, 22:] = False
     proposal = _proposal(*sketch, 60.0, 60.0)
-    got, _ = draw_towards_sketch(
-        *_case(), proposal, noisy, _levels(alpha, sigma, sigma_rot), mask, UNIT
-    )
+    got, _ = _drawn(*_case(), proposal, noisy, _levels(alpha, sigma, sigma_rot), mask, UNIT)
     motion = (got[0, 0] @ sketch[0][0, 0].T).numpy()
 
     on = mask[0].numpy()
@@ -123,5 +126,5 @@ def test_trust_is_the_share_of_two_errors():
     mask = torch.ones(1, 30, dtype=torch.bool)
     levels = _levels(alpha, sigma, 1.0)
     noisy = (sketch[0], alpha * sketch[1])
-    _, trans = draw_towards_sketch(*start, proposal, noisy, levels, mask, UNIT)
+    _, trans = _drawn(*start, proposal, noisy, levels, mask, UNIT)
     assert torch.allclose(trans, 0.5 * (start[1] + sketch[1]), atol=1e-6)
