@@ -76,7 +76,10 @@ class Fields:
         side, odds, ca = [], [], []
         for part in centre.split(_CHUNK):
             to_side, to_ca = torch.cdist(part, domain.side), torch.cdist(part, domain.ca)
-            within = [torch.sigmoid((edge - to_side) / _SOFT) for edge in _SHELLS]
+            # no further down: numbers that underflow make the products below ten times as slow
+            within = [
+                torch.sigmoid(((edge - to_side) / _SOFT).clamp_min_(-40.0)) for edge in _SHELLS
+            ]
             shells = [within[0], within[1] - within[0], within[2] - within[1]]
             near_side, near_ca = _close(to_side, 3.0, 4.0, 5.0), _close(to_ca, 4.0, 5.0, 6.0, 8.0)
             side.append(
@@ -87,12 +90,15 @@ class Fields:
         return cls(low, size, torch.cat(side, 1), torch.cat(odds), torch.cat(ca, 1))
 
     def cells(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Grid cells of points (..., 3), and 1 where a point lies on the grid, else 0."""
-        cell = ((points - self.low) / _VOXEL).round().long()
-        inside = ((cell >= 0) & (cell < self.size)).all(-1)
-        cell = cell.clamp_min(0).minimum(self.size - 1)
-        flat = (cell[..., 0] * self.size[1] + cell[..., 1]) * self.size[2] + cell[..., 2]
-        return flat, inside.float()
+        """Grid cells of points (3, ...), and 1 where a point lies on the grid, else 0."""
+        flat = torch.zeros(points.shape[1:], dtype=torch.int64)
+        inside = torch.ones(points.shape[1:])
+        for along, low, size in zip(points, self.low, self.size.tolist(), strict=True):
+            cell = along.sub(low).div_(_VOXEL).round_()
+            bounded = cell.clamp(0, size - 1)
+            inside *= cell == bounded
+            flat = flat.mul_(size).add_(bounded.long())
+        return flat, inside
 
     def overlap(self, body: SideChains, rot: Tensor, trans: Tensor) -> Tensor:
         """Soft number of CA pairs under 4 A of poses, shape (P,)."""
@@ -121,7 +127,8 @@ def _close(distance: Tensor, *edges: float) -> Tensor:
 
 
 def _placed(points: Tensor, rot: Tensor, trans: Tensor) -> Tensor:
-    return torch.einsum("pij,nj->pni", rot, points) + trans[:, None]
+    """Points (n, 3) in all poses, shape (3, P, n)."""
+    return (rot.transpose(0, 1) @ points.T).add_(trans.T[..., None])
 
 
 def pose_terms(fields: Fields, body: SideChains, rot: Tensor, trans: Tensor) -> Tensor:
