@@ -31,6 +31,8 @@ __all__ = ["FOUND_T", "SEARCH", "FoundStart", "StartPoses", "can_be_found"]
 
 #: Time of the noise on found poses.
 FOUND_T = 0.3
+#: Most domains that are placed: chains of eight come out too wide (docs/assembly.md).
+_DOMAINS = 4
 #: Different poses of one joint.
 _TRIES = 16
 #: A shorter search than the benchmark's (one to two seconds a joint), among poses that hold the
@@ -48,11 +50,11 @@ _NEAREST, _CLASH, _CLASHES = 300, 4.0, 3
 def can_be_found(plan: DesignPlan) -> bool:
     """Tell whether poses are looked for before a plan is assembled.
 
-    All domains are given, with residue types and insides that are kept, and their poses are left
-    open: no kept pose, no context, no distances, no helix or strand as a linker, no chain to vary.
+    All domains, four at most, are given, with residue types and insides that are kept, and their
+    poses are left open: no kept pose, no context, no distances, no helix or strand as a linker, no chain to vary.
     """
     spec = plan.job.spec
-    if plan.job.start is not None or len(plan.domains) < 2:
+    if plan.job.start is not None or not 2 <= len(plan.domains) <= _DOMAINS:
         return False
     if spec.contacts or spec.apart or spec.keep_pose or spec.context:
         return False

@@ -83,6 +83,11 @@ def test_what_is_asked_of_poses_is_not_preempted(domain, tmp_path, wish):
     assert not can_be_found(plans(domain, **wish)[0])
 
 
+def test_long_rows_of_domains_are_left_to_the_network(domain):
+    assert can_be_found(plans(domain, 4)[0])
+    assert not can_be_found(plans(domain, 5)[0])
+
+
 def test_generated_domains_have_no_residues_to_go_by(domain):
     assert not can_be_found(plan_run(DesignConfig(length=120))[0])
     assert not can_be_found(plan_run(AssembleConfig(domain=(domain, "50")))[0])
