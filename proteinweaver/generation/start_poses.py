@@ -51,7 +51,8 @@ def can_be_found(plan: DesignPlan) -> bool:
     """Tell whether poses are looked for before a plan is assembled.
 
     All domains, four at most, are given, with residue types and insides that are kept, and their
-    poses are left open: no kept pose, no context, no distances, no helix or strand as a linker, no chain to vary.
+    poses are left open: no kept pose, no context, no distances, no helix or strand as a linker, no
+    chain to vary.
     """
     spec = plan.job.spec
     if plan.job.start is not None or not 2 <= len(plan.domains) <= _DOMAINS:
