@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
 
 from proteinweaver.evaluation.contenders import bridged
 from proteinweaver.evaluation.linker_law import FLANK, Stretches
@@ -204,7 +203,7 @@ def _clear(found: Found, body: NDArray[np.float64], far: NDArray[np.float64]) ->
     """Leave out poses that run into residues the search did not see, but for the least of all."""
     if not len(far):
         return found
-    moved = body @ found.rot.double().numpy().swapaxes(1, 2) + found.trans.numpy()[:, None]
-    hits = np.array([(cdist(part, far) < _CLASH).sum() for part in moved])
-    kept = torch.as_tensor(np.flatnonzero(hits <= max(_CLASHES, int(hits.min()))))
+    moved = torch.as_tensor(body).float() @ found.rot.mT + found.trans[:, None]
+    hits = (torch.cdist(moved, torch.as_tensor(far).float()) < _CLASH).sum(dim=(1, 2))
+    kept = (hits <= max(_CLASHES, int(hits.min()))).nonzero()[:, 0]
     return Found(found.rot[kept], found.trans[kept], found.share[kept])
