@@ -82,7 +82,6 @@ class Network:
     def __init__(self, model: LoadedModel, options: argparse.Namespace) -> None:
         self.model, self.options = model, options
         self.sampling = check_sampler(assembler_sampler())
-        self.stretches = Stretches.shipped()
 
     def requests(self, name: str, task: NativeTask, k: int) -> list[AssemblyRequest]:
         """List what one contender asks of the network."""
@@ -101,7 +100,9 @@ class Network:
                 starts = docked_pair(task, k, rng)
             else:
                 types = np.where(task.domain == 0, UNKNOWN, task.aatype)  # as `assemble` knows it
-                starts = found_pair(replace(task, aatype=types), k, rng, self.stretches, SEARCH)
+                starts = found_pair(
+                    replace(task, aatype=types), k, rng, Stretches.shipped(), SEARCH
+                )
         return [
             AssemblyRequest(
                 len(task),
@@ -120,12 +121,12 @@ class Network:
         Among them the found ones in the order of finding, others by score.
         """
         requests = self.requests(name, task, k)
-        steps = max(1, round(self.sampling.num_steps * requests[0].start_t))
-        sampling = replace(self.sampling, num_steps=steps)
+        is_found = name == "assembler, from found poses"
+        sampling = self.sampling.part(self.options.start_t) if is_found else self.sampling
         found = [chain.coord for chain in assemble_domains(self.model, requests, sampling)]
         finite = [coord for coord in found if np.isfinite(coord).all()]
         trust = [self._trust(task, coord) for coord in finite]
-        if name == "assembler, from found poses":
+        if is_found:
             trust = [(sound, -k) for k, (sound, _) in enumerate(trust)]
         order = sorted(range(len(finite)), key=trust.__getitem__, reverse=True)
         return [finite[k] for k in order]

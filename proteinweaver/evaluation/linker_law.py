@@ -132,8 +132,9 @@ class Stretches:
         )
 
     @classmethod
+    @cache
     def shipped(cls) -> "Stretches":
-        """Read the chains of the train split that ship with the package."""
+        """Read the chains of the train split that ship with the package, once."""
         with np.load(STRETCHES) as arrays:
             return cls.of_residues(
                 arrays["coord"].astype(np.float32) * np.float32(0.01),

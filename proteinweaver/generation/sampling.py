@@ -92,6 +92,10 @@ class Sampling:
     restarts: int = 0
     restart_t: float = 0.5
 
+    def part(self, share: float) -> "Sampling":
+        """Return the same with a share of the steps, for a way that begins at less than noise."""
+        return replace(self, num_steps=max(1, round(self.num_steps * share)))
+
 
 @dataclass(frozen=True)
 class Start:
@@ -208,7 +212,7 @@ def sample_backbones(
         model, condition, keys, sampling, wishes, start, trajectory, on_step
     )
     t = min(sampling.restart_t, begun)
-    shorter = replace(sampling, num_steps=max(1, round(sampling.num_steps * t / begun)))
+    shorter = sampling.part(t / begun)
     for number in range(sampling.restarts):
         own = [key.with_stage(f"{key.stage}-restart{number}") for key in keys]
         again = Start(*frames, t)

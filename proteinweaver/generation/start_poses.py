@@ -96,10 +96,10 @@ class StartPoses:
     Parameters
     ----------
     stretches : Stretches, optional
-        Native chains; those that ship with the package by default.
+        Native chains; those that ship with the package by default, read when they are needed.
     """
 
-    stretches: Stretches = field(default_factory=Stretches.shipped)
+    stretches: Stretches | None = None
     _found: dict[tuple[object, ...], Found] = field(default_factory=dict, init=False)
     _ranks: dict[tuple[str, int], list[int]] = field(default_factory=dict, init=False)
     _seen: dict[tuple[str, int], Counter[object]] = field(default_factory=dict, init=False)
@@ -120,6 +120,7 @@ class StartPoses:
             None where a linker is longer than native chains tell of.
         """
         rank, share = self._rank(plan), 1.0
+        stretches = self.stretches or Stretches.shipped()
         tries: list[int] = []
         chain = np.full((plan.length, 4, 3), np.nan)
         kinds = plan.linker_types.astype(np.int64)
@@ -136,7 +137,7 @@ class StartPoses:
                 continue
             stop = segment.start
             start = plan.domains[number - 2].stop
-            if len(self.stretches.starts(stop - start + 2 * FLANK)) < _STRETCHES:
+            if len(stretches.starts(stop - start + 2 * FLANK)) < _STRETCHES:
                 return None
             found = self._joint(where, chain[: segment.stop], kinds, (start, stop))
             rank, taken = divmod(rank, len(found.rot))
@@ -167,7 +168,7 @@ class StartPoses:
                 kinds[: len(chain)],
                 _TRIES,
                 torch.Generator().manual_seed(derive_seed("poses", *map(str, where)) % 2**63),
-                self.stretches,
+                self.stretches or Stretches.shipped(),
                 SEARCH,
             )
             self._found[where] = _clear(found, chain[linker[1] :, 1], far)

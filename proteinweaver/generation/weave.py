@@ -7,7 +7,7 @@ only the time they take.
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
@@ -289,10 +289,9 @@ def _assembled(
     if sound and kit.assembler:
         config = kit.config
         sampling = check_sampler(samplers_of(config)["assembler_sampler"])
-        shorter = replace(sampling, num_steps=max(1, round(sampling.num_steps * FOUND_T)))
         for how, chosen in (
             (sampling, [p for p in sound if p not in starts]),
-            (shorter, [p for p in sound if p in starts]),
+            (sampling.part(FOUND_T), [p for p in sound if p in starts]),
         ):
             drawn = assemble_domains(
                 kit.assembler,
