@@ -7,7 +7,7 @@ seen.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from proteinweaver.data.pieces import (
+    Insides,
     Task,
     domains_task,
     elements_task,
@@ -94,6 +95,13 @@ class Mixture:
         Half of the items lose up to this share of their residues, shared at random by both ends.
     coarse : bool
         Keep the marks of every chain alone (`proteinweaver.nets.coarse`).
+    insides : Insides
+        How native pieces are told.
+    annotated : bool
+        Only chains whose domains are annotated.
+    interface : int
+        Half of the longer chains are cropped to so many residues about the boundary of two
+        domains; 0 for none.
     """
 
     file: str
@@ -103,6 +111,9 @@ class Mixture:
     max_length: int = 256
     trim: float = 0.0
     coarse: bool = False
+    insides: Insides = field(default_factory=Insides)
+    annotated: bool = False
+    interface: int = 0
 
 
 def condition_of_task(item: StructureItem, task: Task) -> Condition:
@@ -153,6 +164,18 @@ def _trimmed(item: StructureItem, share: float, rng: np.random.Generator) -> Str
     return item.crop(first, len(item) - (lost - first))
 
 
+def _about_boundary(item: StructureItem, length: int, rng: np.random.Generator) -> StructureItem:
+    """Crop to a window with the boundary of two domains, if there is one, in its middle half."""
+    kind = item.domain.astype(np.int64)
+    known = np.flatnonzero(kind > 0)
+    changes = known[1:][np.diff(kind[known]) != 0]
+    if not len(changes):
+        return item
+    middle = int(rng.choice(changes)) + int(rng.integers(-length // 4, length // 4 + 1))
+    start = min(max(0, middle - length // 2), len(item) - length)
+    return item.crop(start, start + length)
+
+
 class BatchSource:
     """Batches of one split by step number.
 
@@ -183,6 +206,8 @@ class BatchSource:
             store = stores[mixture.file]
             members = store.members(split)
             members = members[store.lengths[members] >= mixture.min_length]
+            if mixture.annotated:
+                members = members[store.annotated[members]]
             lengths = np.minimum(store.lengths[members], mixture.max_length)
             order = np.argsort(lengths, kind="stable")
             self._members.append(members[order])
@@ -208,6 +233,8 @@ class BatchSource:
         items, tasks = [], []
         for position in [anchor, *(int(c) for c in chosen)]:
             item = self.stores[mixture.file].item(int(members[position]))
+            if 0 < mixture.interface < len(item) and rng.random() < 0.5:
+                item = _about_boundary(item, mixture.interface, rng)
             if len(item) > mixture.max_length:
                 start = int(rng.integers(0, len(item) - mixture.max_length + 1))
                 item = item.crop(start, start + mixture.max_length)
@@ -215,7 +242,7 @@ class BatchSource:
                 item = _trimmed(item, mixture.trim, rng)
             name = names[int(rng.choice(len(names), p=odds / odds.sum()))]
             items.append(item)
-            tasks.append(TASKS[name](item, rng))
+            tasks.append(TASKS[name](item, rng, mixture.insides))
         return collate(items, tasks, mixture.coarse)
 
     def from_step(self, step: int) -> Iterator[Batch]:

@@ -30,6 +30,7 @@ from proteinweaver.structure.ideal import ideal_element
 
 __all__ = [
     "MIN_ELEMENT",
+    "Insides",
     "Task",
     "domains_task",
     "element_runs",
@@ -45,6 +46,23 @@ MIN_ELEMENT = {"H": 5, "E": 3}
 _FRAY = 2  # residues that an end of an element may lose
 _UNTOLD = 0.1  # share of elements that are not told
 _TOKEN = {"?": 0, "H": 1, "E": 2, "L": 3}
+
+
+@dataclass(frozen=True)
+class Insides:
+    """How native pieces are told (`segments_task`, `domains_task`).
+
+    Parameters
+    ----------
+    deformed : float
+        Share of tasks whose pieces are deformed smoothly, by up to 0.8 A, as generated domains
+        are.
+    ragged : bool
+        Hide a random number of residues on either side of a cut; False: always half of the most.
+    """
+
+    deformed: float = 0.5
+    ragged: bool = True
 
 
 @dataclass(frozen=True)
@@ -97,7 +115,9 @@ def _ss_tokens(length: int, runs: list[tuple[str, int, int]]) -> NDArray[np.int6
     return tokens
 
 
-def no_map_task(item: StructureItem, rng: np.random.Generator) -> Task:
+def no_map_task(
+    item: StructureItem, rng: np.random.Generator, insides: Insides | None = None
+) -> Task:
     """Nothing known."""
     n = len(item)
     return Task(np.full(n, -1, np.int64), np.zeros((n, 4, 3), np.float32), np.zeros(n, np.int64))
@@ -139,13 +159,17 @@ def find_hairpins(
     return found
 
 
-def elements_task(item: StructureItem, rng: np.random.Generator) -> Task:
+def elements_task(
+    item: StructureItem, rng: np.random.Generator, insides: Insides | None = None
+) -> Task:
     """Ideal elements where the native has them; loops unknown, secondary structure told."""
     runs = element_runs(item)
     return _told_elements(item, runs, _ss_tokens(len(item), runs), rng)
 
 
-def frayed_task(item: StructureItem, rng: np.random.Generator) -> Task:
+def frayed_task(
+    item: StructureItem, rng: np.random.Generator, insides: Insides | None = None
+) -> Task:
     """Like `elements_task`, but elements lose ends and some are not told.
 
     Natives are few and a blueprint nearly names one, so that a network may learn folds by heart in
@@ -191,11 +215,15 @@ def _told_elements(
 
 
 def _native_pieces(
-    item: StructureItem, piece: NDArray[np.int64], rng: np.random.Generator, tell_ss: float = 0.5
+    item: StructureItem,
+    piece: NDArray[np.int64],
+    rng: np.random.Generator,
+    deformed: float,
+    tell_ss: float = 0.5,
 ) -> Task:
-    """Give every piece its native inside, half of the time deformed as generated domains are."""
+    """Give every piece its native inside, sometimes deformed as generated domains are."""
     known = np.where(piece[:, None, None] >= 0, item.coord, np.float32(0)).astype(np.float32)
-    if rng.random() < 0.5:
+    if rng.random() < deformed:
         known = known + _smooth_noise(len(item), float(rng.uniform(0.0, 0.8)), rng)[:, None, :]
         known[piece < 0] = 0
     tokens = np.zeros(len(item), np.int64)
@@ -214,14 +242,17 @@ def _smooth_noise(length: int, rms: float, rng: np.random.Generator) -> NDArray[
 
 
 def _hide_around(
-    piece: NDArray[np.int64], boundary: int, rng: np.random.Generator, most: int
+    piece: NDArray[np.int64], boundary: int, rng: np.random.Generator, most: int, ragged: bool
 ) -> None:
-    left, right = rng.integers(0, most + 1, size=2)
+    left, right = rng.integers(0, most + 1, size=2) if ragged else (most // 2, -(-most // 2))
     piece[max(0, boundary - left) : boundary + right] = -1
 
 
-def segments_task(item: StructureItem, rng: np.random.Generator) -> Task:
+def segments_task(
+    item: StructureItem, rng: np.random.Generator, insides: Insides | None = None
+) -> Task:
     """Two to four native segments cut at loops, a few residues hidden at every cut."""
+    insides = insides or Insides()
     n = len(item)
     loops = [i for i in range(12, n - 12) if item.sse[i] == 2]
     count = min(int(rng.integers(1, 4)), max(1, n // 25))
@@ -237,14 +268,17 @@ def segments_task(item: StructureItem, rng: np.random.Generator) -> Task:
     for i in np.flatnonzero(item.break_after):
         piece[i + 1 :] += 1
     for cut in cuts:
-        _hide_around(piece, cut, rng, 4)
-    return _native_pieces(item, piece, rng)
+        _hide_around(piece, cut, rng, 4, insides.ragged)
+    return _native_pieces(item, piece, rng, insides.deformed)
 
 
-def domains_task(item: StructureItem, rng: np.random.Generator) -> Task:
+def domains_task(
+    item: StructureItem, rng: np.random.Generator, insides: Insides | None = None
+) -> Task:
     """Known domains, annotated or automatic; linkers and residues at boundaries hidden."""
+    insides = insides or Insides()
     piece = item.domain.astype(np.int64) - 1
     changes = np.flatnonzero(np.diff(item.domain.astype(np.int64)) != 0) + 1
     for boundary in changes:
-        _hide_around(piece, int(boundary), rng, 5)
-    return _native_pieces(item, piece, rng)
+        _hide_around(piece, int(boundary), rng, 5, insides.ragged)
+    return _native_pieces(item, piece, rng, insides.deformed)

@@ -106,6 +106,13 @@ class StructureStore:
         return np.diff(self.arrays["offsets"])
 
     @property
+    def annotated(self) -> NDArray[np.bool_]:
+        """Whether the domains of an item are annotated, shape (n,)."""
+        if "domain_auto" not in self.arrays:
+            return np.zeros(len(self), dtype=np.bool_)
+        return np.asarray(self.arrays["boundaries"] == 1)
+
+    @property
     def sha256(self) -> str:
         """Hash of the file, as recorded with weights trained on it."""
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
@@ -126,9 +133,8 @@ class StructureStore:
         a = self.arrays
         rows = slice(int(a["offsets"][number]), int(a["offsets"][number + 1]))
         coord = a["coords"][rows].astype(np.float32) * np.float32(a["coord_scale"])
-        annotated = False
+        annotated = bool(self.annotated[number])
         if "domain_auto" in a:
-            annotated = bool(a["boundaries"][number] == 1)
             domain = a["domain" if annotated else "domain_auto"][rows]
         else:
             domain = np.ones(len(coord), dtype=np.uint8)

@@ -240,7 +240,5 @@ class EdgeEmbedding(nn.Module):
         edge = gather_residues(other, source)
         edge += own[:, :, None]
         edge += self.offset(offset.clamp(-bound, bound) + bound)
-        embedded = torch.addmm(
-            edge.flatten(0, 2), geometry.flatten(0, 2), self.geometry.weight.t()
-        )
-        return embedded.view_as(edge)
+        edge.flatten(0, 2).addmm_(geometry.flatten(0, 2), self.geometry.weight.t())
+        return edge

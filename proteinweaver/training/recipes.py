@@ -4,12 +4,14 @@ A stage is a mixture, not a network: both stages train the same denoiser.
 """
 
 from dataclasses import replace
+from typing import Any
 
 from proteinweaver.data.batches import Mixture
+from proteinweaver.data.pieces import Insides
 from proteinweaver.errors import UserError, nearest
 from proteinweaver.nets.denoiser import DenoiserConfig
 
-__all__ = ["NETWORKS", "RECIPES", "held_out", "mixtures"]
+__all__ = ["ABLATIONS", "NETWORKS", "RECIPES", "held_out", "mixtures"]
 
 #: Mixtures by name.
 RECIPES: dict[str, tuple[Mixture, ...]] = {
@@ -69,6 +71,28 @@ RECIPES: dict[str, tuple[Mixture, ...]] = {
     "none": (Mixture("domains", {"none": 1.0}),),
 }
 
+
+def _ablations() -> dict[str, tuple[Mixture, ...]]:
+    """Take one ingredient of the assembler's recipe away, or add one."""
+    chains, domains = RECIPES["assembler"]
+
+    def told(**how: Any) -> tuple[Mixture, ...]:
+        return tuple(replace(m, insides=Insides(**how)) for m in (chains, domains))
+
+    whole = replace(chains, tasks={"domains": 1.0})
+    return {
+        "assembler, no pseudo-domains": (whole,),
+        "assembler, annotated alone": (replace(chains, annotated=True), domains),
+        "assembler, exact insides": told(deformed=0.0),
+        "assembler, even linkers": told(ragged=False),
+        "assembler, about interfaces": (replace(chains, interface=200), domains),
+    }
+
+
+#: What each ingredient of the assembler's recipe is worth (``scripts/ablate_assembly.py``).
+ABLATIONS = _ablations()
+RECIPES |= ABLATIONS
+
 #: Networks by stage, where one differs from the default: marks are few, and far apart.
 NETWORKS = {"layout": DenoiserConfig(offsets=(1, 2, 3, 4, 6))}
 
@@ -114,5 +138,5 @@ def held_out(chosen: tuple[Mixture, ...]) -> tuple[Mixture, ...]:
         for name, odds in mixture.tasks.items():
             told = "elements" if name == "frayed" else name
             tasks[told] = tasks.get(told, 0.0) + odds
-        plain.append(replace(mixture, tasks=tasks, trim=0.0))
+        plain.append(replace(mixture, tasks=tasks, trim=0.0, interface=0))
     return tuple(plain)
