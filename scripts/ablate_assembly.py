@@ -1,4 +1,4 @@
-"""What each ingredient of the assembler's training data is worth: held-out losses after equal steps.
+"""What each ingredient of the assembler's training data is worth: held-out loss after equal steps.
 
     python scripts/ablate_assembly.py --data DIR --steps 240 --seeds 2 --compile \
         --out benchmarks/ablate-assembly.json

@@ -115,6 +115,12 @@ class Mixture:
     annotated: bool = False
     interface: int = 0
 
+    def members(self, store: StructureStore, split: str) -> NDArray[np.int64]:
+        """Items of a split that examples are made of."""
+        members = store.members(split)
+        members = members[store.lengths[members] >= self.min_length]
+        return members[store.annotated[members]] if self.annotated else members
+
 
 def condition_of_task(item: StructureItem, task: Task) -> Condition:
     """Condition of one structure, shape (1, L)."""
@@ -204,10 +210,7 @@ class BatchSource:
         self._weights: list[NDArray[np.float64]] = []
         for mixture in mixtures:
             store = stores[mixture.file]
-            members = store.members(split)
-            members = members[store.lengths[members] >= mixture.min_length]
-            if mixture.annotated:
-                members = members[store.annotated[members]]
+            members = mixture.members(store, split)
             lengths = np.minimum(store.lengths[members], mixture.max_length)
             order = np.argsort(lengths, kind="stable")
             self._members.append(members[order])

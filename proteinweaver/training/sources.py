@@ -95,12 +95,7 @@ def _source(
     seed: int,
 ) -> BatchSource | None:
     """Batches of a split from the mixtures that have items in it."""
-
-    def has_items(mixture: Mixture) -> bool:
-        store = stores[mixture.file]
-        return bool((store.lengths[store.members(split)] >= mixture.min_length).any())
-
-    usable = tuple(mixture for mixture in chosen if has_items(mixture))
+    usable = tuple(m for m in chosen if len(m.members(stores[m.file], split)))
     return BatchSource(stores, usable, split, residues, seed) if usable else None
 
 

@@ -5,7 +5,15 @@ import pytest
 import torch
 
 from proteinweaver.data.batches import BatchSource, Mixture
-from proteinweaver.data.pieces import MIN_ELEMENT, element_runs, elements_task, frayed_task
+from proteinweaver.data.pieces import (
+    MIN_ELEMENT,
+    Insides,
+    domains_task,
+    element_runs,
+    elements_task,
+    frayed_task,
+    segments_task,
+)
 from proteinweaver.data.store import StructureStore
 from proteinweaver.data.synthetic import write_synthetic_sets
 from proteinweaver.nets.coarse import marks
@@ -97,3 +105,57 @@ def test_held_out_losses_are_of_whole_natives_told_in_full():
             assert "frayed" in mixture.tasks and "frayed" not in plain.tasks
             assert sum(plain.tasks.values()) == pytest.approx(sum(mixture.tasks.values()))
     assert held_out(mixtures("assembler")) == mixtures("assembler")
+
+
+@pytest.mark.parametrize("make", [domains_task, segments_task])
+def test_insides_are_native_or_deformed_as_asked(stores, make):
+    item = stores["chains"].item(0)
+    for seed in range(5):
+        exact = make(item, np.random.default_rng(seed), Insides(deformed=0.0))
+        inside = exact.piece >= 0
+        assert inside.any()
+        assert np.array_equal(exact.known[inside], item.coord[inside])
+        bent = make(item, np.random.default_rng(seed), Insides(deformed=1.0))
+        rows = bent.piece >= 0
+        off = np.sqrt(((bent.known - item.coord)[rows] ** 2).sum(-1).mean())
+        assert 0.0 < off < 1.5 and not bent.known[~rows].any()
+
+
+def test_linkers_are_ragged_or_even(stores):
+    item = stores["chains"].item(0)
+    even = [
+        domains_task(item, np.random.default_rng(k), Insides(ragged=False)).piece for k in range(6)
+    ]
+    ragged = [domains_task(item, np.random.default_rng(k)).piece for k in range(6)]
+    assert all(np.array_equal(piece, even[0]) for piece in even)
+    assert len({piece.tobytes() for piece in ragged}) > 1
+
+
+def test_crops_about_interfaces_hold_two_domains(stores):
+    chains = stores["chains"]
+    longest = int(chains.lengths.max())
+    window = 3 * longest // 4
+    plain = Mixture("chains", {"domains": 1.0}, max_length=longest, min_length=window + 1)
+    about = Mixture(
+        "chains", {"domains": 1.0}, max_length=longest, min_length=window + 1, interface=window
+    )
+    lengths = []
+    for mixture in (plain, about):
+        source = BatchSource(stores, (mixture,), "train", 2 * longest, 0)
+        lengths.append([n for step in range(8) for n in source.batch(step).condition.lengths])
+    assert window not in lengths[0]
+    assert 0 < lengths[1].count(window) < len(lengths[1])
+    source = BatchSource(stores, (about,), "train", 2 * longest, 0)
+    for step in range(8):
+        condition = source.batch(step).condition
+        for row, length in enumerate(condition.lengths):
+            pieces = condition.piece[row, :length]
+            assert len(pieces[pieces >= 0].unique()) >= 2
+
+
+def test_only_annotated_chains_where_asked(stores):
+    chains = stores["chains"]
+    some = Mixture("chains", {"domains": 1.0}, annotated=True).members(chains, "train")
+    every = Mixture("chains", {"domains": 1.0}).members(chains, "train")
+    assert chains.annotated[some].all()
+    assert set(some) == {k for k in every if chains.item(int(k)).annotated}
