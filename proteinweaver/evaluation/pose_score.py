@@ -9,17 +9,19 @@ too close. Their weighted sum estimates
 fitted on the train split (``scripts/fit_pose_finder.py``) to tell poses up to a pose score of
 about .5 away from the native one from poses that the linker law draws. All counts are fields of
 the domain that stays, looked up on a grid where the other one's residues lie: a hundred thousand
-poses take seconds, and an error of half a grid step is what such a score must bear anyway.
+poses take a second, and an error of half a grid step is what such a score must bear anyway.
 
 References
 ----------
 van den Oord et al. 2018, arXiv:1807.03748 (a density ratio learned by contrast).
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import embedding_bag
 
 from proteinweaver.evaluation.docking import SideChains, contact_odds
 
@@ -33,10 +35,17 @@ TERMS = (
     "side 8 to 11", "odds under 5.5", "odds 5.5 to 8", "odds 8 to 11",
 )  # fmt: skip
 _SHELLS = (5.5, 8.0, 11.0)
+#: Distances within which points come too close: of side-chain centres and of CA.
+_SIDE, _CA = (3.0, 4.0, 5.0), (4.0, 5.0, 6.0, 8.0)
 #: Width (angstrom) of the soft edge of a contact, and of a point that is too close.
 _SOFT, _HARD = 0.5, 0.35
-_VOXEL, _PAD = 1.25, 13.0
-_CHUNK = 8192
+#: Widths beyond the last edge at which a point is no longer counted: less than 2e-4 of it is left.
+_TAIL = 9.0
+#: Grid step, and how far the grid goes beyond the domain, so that its rim counts nothing.
+_VOXEL, _PAD = 1.25, 16.75
+_KINDS = 21
+#: Poses that are looked up at a time: their points stay in the cache.
+_CHUNK = 1024
 
 
 @dataclass(frozen=True)
@@ -47,19 +56,19 @@ class Fields:
     ----------
     low : Tensor, dtype=float32, shape=(3,)
         Corner of the grid, angstrom.
-    size : Tensor, dtype=int64, shape=(3,)
+    size : tuple of int
         Points along every edge.
-    side : Tensor, dtype=float32, shape=(7, G)
+    side : Tensor, dtype=float32, shape=(G, 7)
         What a side-chain centre finds: centres in three shells, centres under 3 and 4 A, CA under
         4 and 5 A.
-    odds : Tensor, dtype=float32, shape=(G, 3, 21)
+    odds : Tensor, dtype=float32, shape=(3, G, 21)
         Log-odds of the centres in three shells with a residue of every type.
-    ca : Tensor, dtype=float32, shape=(6, G)
+    ca : Tensor, dtype=float32, shape=(G, 6)
         What a CA finds: CA under 4, 5, 6 and 8 A, centres under 4 and 5 A.
     """
 
     low: Tensor
-    size: Tensor
+    size: tuple[int, ...]
     side: Tensor
     odds: Tensor
     ca: Tensor
@@ -69,66 +78,77 @@ class Fields:
         """Fields of the domain that stays."""
         points = torch.cat((domain.ca, domain.side))
         low = points.min(0).values - _PAD
-        size = ((points.max(0).values + _PAD - low) / _VOXEL).ceil().long() + 1
-        axes = [torch.arange(int(n)) * _VOXEL + low[k] for k, n in enumerate(size)]
-        centre = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).reshape(-1, 3)
-        energy = contact_odds()[domain.kind]
-        side, odds, ca = [], [], []
-        for part in centre.split(_CHUNK):
-            to_side, to_ca = torch.cdist(part, domain.side), torch.cdist(part, domain.ca)
-            # no further down: numbers that underflow make the products below ten times as slow
-            within = [
-                torch.sigmoid(((edge - to_side) / _SOFT).clamp_min_(-40.0)) for edge in _SHELLS
-            ]
-            shells = [within[0], within[1] - within[0], within[2] - within[1]]
-            near_side, near_ca = _close(to_side, 3.0, 4.0, 5.0), _close(to_ca, 4.0, 5.0, 6.0, 8.0)
-            side.append(
-                torch.cat((torch.stack([x.sum(1) for x in shells]), near_side[:2], near_ca[:2]))
-            )
-            odds.append(torch.stack([shell @ energy for shell in shells], dim=1))
-            ca.append(torch.cat((near_ca, near_side[1:])))
-        return cls(low, size, torch.cat(side, 1), torch.cat(odds), torch.cat(ca, 1))
+        extent = ((points.max(0).values + _PAD - low) / _VOXEL).ceil().long() + 1
+        size = tuple(extent.tolist())
+        within = _counts(domain.side, low, size, _SHELLS, _SOFT, domain.kind)
+        shells = torch.cat((within[:1], within.diff(dim=0))).transpose(1, 2)
+        near_side = _counts(domain.side, low, size, _SIDE, _HARD)[:, 0]
+        near_ca = _counts(domain.ca, low, size, _CA, _HARD)[:, 0]
+        return cls(
+            low,
+            size,
+            torch.cat((shells.sum(2), near_side[:2], near_ca[:2])).T.contiguous(),
+            shells @ contact_odds(),
+            torch.cat((near_ca, near_side[1:])).T.contiguous(),
+        )
 
-    def cells(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Grid cells of points (3, ...), and 1 where a point lies on the grid, else 0."""
-        flat = torch.zeros(points.shape[1:], dtype=torch.int64)
-        inside = torch.ones(points.shape[1:])
-        for along, low, size in zip(points, self.low, self.size.tolist(), strict=True):
-            cell = along.sub(low).div_(_VOXEL).round_()
-            bounded = cell.clamp(0, size - 1)
-            inside *= cell == bounded
-            flat = flat.mul_(size).add_(bounded.long())
-        return flat, inside
+    def cells(self, points: Tensor, rot: Tensor, trans: Tensor) -> Tensor:
+        """Grid cells of points (n, 3) in poses, those beyond the grid at its rim; int32 (P, n)."""
+        motion = torch.cat((rot, (trans - self.low)[..., None]), dim=2) / _VOXEL
+        with_one = torch.nn.functional.pad(points, (0, 1), value=1.0)
+        placed = motion.transpose(0, 1).reshape(-1, 4) @ with_one.T
+        cell = torch.zeros(len(rot), len(points), dtype=torch.int32)
+        for along, edge in zip(placed.view(3, *cell.shape), self.size, strict=True):
+            # what is not negative is rounded when it is cut off
+            cell.mul_(edge).add_(along.add_(0.5).clamp_(0.0, edge - 0.5).int())
+        return cell
 
     def overlap(self, body: SideChains, rot: Tensor, trans: Tensor) -> Tensor:
         """Soft number of CA pairs under 4 A of poses, shape (P,)."""
-        return self._pairs(self.ca[0], body, rot, trans)
+        return self._pairs(0, body, rot, trans)
 
     def contacts(self, body: SideChains, rot: Tensor, trans: Tensor) -> Tensor:
         """Soft number of CA pairs under 8 A of poses, shape (P,)."""
-        return self._pairs(self.ca[3], body, rot, trans)
+        return self._pairs(3, body, rot, trans)
 
-    def _pairs(self, field: Tensor, body: SideChains, rot: Tensor, trans: Tensor) -> Tensor:
-        out = []
-        for turn, shift in zip(rot.split(_CHUNK), trans.split(_CHUNK), strict=True):
-            cell, inside = self.cells(_placed(body.ca, turn, shift))
-            out.append((field[cell] * inside).sum(1))
-        return torch.cat(out)
+    def _pairs(self, which: int, body: SideChains, rot: Tensor, trans: Tensor) -> Tensor:
+        field = self.ca[:, which : which + 1].contiguous()
+        parts = zip(rot.split(_CHUNK), trans.split(_CHUNK), strict=True)
+        return torch.cat([_sums(self.cells(body.ca, *part), field)[:, 0] for part in parts])
 
 
-def _close(distance: Tensor, *edges: float) -> Tensor:
-    """Soft numbers of points within some distances, shape (edges, G)."""
-    out = torch.zeros(len(edges), len(distance))
-    near = (distance.amin(1) < max(edges) + 9.0 * _HARD).nonzero()[:, 0]  # others: below 2e-4 each
-    distance = distance[near]
+def _counts(
+    points: Tensor,
+    low: Tensor,
+    size: tuple[int, ...],
+    edges: tuple[float, ...],
+    width: float,
+    kind: Tensor | None = None,
+) -> Tensor:
+    """Soft numbers of points within some distances of grid cells, by kind; (edges, kinds, G).
+
+    Every point counts in the cells of a ball about it, a small part of the grid.
+    """
+    kinds = 1 if kind is None else _KINDS
+    reach = edges[-1] + _TAIL * width
+    most = int(reach / _VOXEL) + 1
+    steps = torch.cartesian_prod(*[torch.arange(-most, most + 1)] * 3)
+    steps = steps[steps.float().norm(dim=1) * _VOXEL < reach]
+    nearest = ((points - low) / _VOXEL).round()
+    along = torch.tensor((size[1] * size[2], size[2], 1))
+    cell = ((nearest.long() @ along)[:, None] + steps @ along)
+    if kind is not None:
+        cell += math.prod(size) * kind[:, None]
+    distance = torch.cdist(points - low - nearest * _VOXEL, steps * _VOXEL)
+    out = torch.zeros(len(edges), kinds * math.prod(size))
     for row, edge in zip(out, edges, strict=True):
-        row[near] = torch.sigmoid((edge - distance) / _HARD).sum(1)
-    return out
+        row.index_add_(0, cell.flatten(), torch.sigmoid((edge - distance) / width).flatten())
+    return out.view(len(edges), kinds, -1)
 
 
-def _placed(points: Tensor, rot: Tensor, trans: Tensor) -> Tensor:
-    """Points (n, 3) in all poses, shape (3, P, n)."""
-    return (rot.transpose(0, 1) @ points.T).add_(trans.T[..., None])
+def _sums(rows: Tensor, table: Tensor) -> Tensor:
+    """Sums of rows (P, n) of a table (G, d), shape (P, d)."""
+    return embedding_bag(rows, table, mode="sum")
 
 
 def pose_terms(fields: Fields, body: SideChains, rot: Tensor, trans: Tensor) -> Tensor:
@@ -150,14 +170,13 @@ def pose_terms(fields: Fields, body: SideChains, rot: Tensor, trans: Tensor) -> 
         In the order of `TERMS`.
     """
     out = []
+    kind = body.kind.int()
     for turn, shift in zip(rot.split(_CHUNK), trans.split(_CHUNK), strict=True):
-        cell, inside = fields.cells(_placed(body.side, turn, shift))
-        near, mid, far, side3, side4, other4, other5 = (
-            (field[cell] * inside).sum(1) for field in fields.side
-        )
-        odds = [(fields.odds[:, k][cell, body.kind] * inside).sum(1) for k in range(3)]
-        cell, inside = fields.cells(_placed(body.ca, turn, shift))
-        ca4, ca5, ca6, _, own4, own5 = ((field[cell] * inside).sum(1) for field in fields.ca)
+        cell = fields.cells(body.side, turn, shift)
+        near, mid, far, side3, side4, other4, other5 = _sums(cell, fields.side).T
+        cell.mul_(_KINDS).add_(kind)
+        odds = [_sums(cell, shell.reshape(-1, 1))[:, 0] for shell in fields.odds]
+        ca4, ca5, ca6, _, own4, own5 = _sums(fields.cells(body.ca, turn, shift), fields.ca).T
         contacts = near + mid
         log, mixed4, mixed5 = torch.log1p(contacts), other4 + own4, other5 + own5
         terms = (
