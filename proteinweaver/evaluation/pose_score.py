@@ -61,8 +61,8 @@ class Fields:
     side : Tensor, dtype=float32, shape=(G, 7)
         What a side-chain centre finds: centres in three shells, centres under 3 and 4 A, CA under
         4 and 5 A.
-    odds : Tensor, dtype=float32, shape=(3, G, 21)
-        Log-odds of the centres in three shells with a residue of every type.
+    odds : Tensor, dtype=float32, shape=(S, 21, G)
+        Log-odds of the centres in S shells with a residue of every type.
     ca : Tensor, dtype=float32, shape=(G, 6)
         What a CA finds: CA under 4, 5, 6 and 8 A, centres under 4 and 5 A.
     """
@@ -74,21 +74,36 @@ class Fields:
     ca: Tensor
 
     @classmethod
-    def of(cls, domain: SideChains) -> "Fields":
-        """Fields of the domain that stays."""
+    def of(cls, domain: SideChains, mix: Tensor | None = None) -> "Fields":
+        """Fields of the domain that stays.
+
+        Parameters
+        ----------
+        domain : SideChains
+        mix : Tensor, dtype=float32, shape=(S, 3), optional
+            Weights of the shells whose odds are to be summed; by default each is kept. Whoever
+            knows them saves two fields of 21 types.
+
+        Returns
+        -------
+        Fields
+        """
         points = torch.cat((domain.ca, domain.side))
         low = points.min(0).values - _PAD
         extent = ((points.max(0).values + _PAD - low) / _VOXEL).ceil().long() + 1
         size = tuple(extent.tolist())
-        within = _counts(domain.side, low, size, _SHELLS, _SOFT, domain.kind)
-        shells = torch.cat((within[:1], within.diff(dim=0))).transpose(1, 2)
-        near_side = _counts(domain.side, low, size, _SIDE, _HARD)[:, 0]
-        near_ca = _counts(domain.ca, low, size, _CA, _HARD)[:, 0]
+        number = math.prod(size)
+        cell, within = _around(domain.side, low, size, _SHELLS, _SOFT)
+        shells = torch.stack((within[0], within[1] - within[0], within[2] - within[1]))
+        mixed = shells if mix is None else torch.einsum("sk,kno->sno", mix, shells)
+        of_kind = _added(cell + number * domain.kind[:, None], mixed, _KINDS * number)
+        near_side = _added(*_around(domain.side, low, size, _SIDE, _HARD), number)
+        near_ca = _added(*_around(domain.ca, low, size, _CA, _HARD), number)
         return cls(
             low,
             size,
-            torch.cat((shells.sum(2), near_side[:2], near_ca[:2])).T.contiguous(),
-            shells @ contact_odds(),
+            torch.cat((_added(cell, shells, number), near_side[:2], near_ca[:2])).T.contiguous(),
+            contact_odds() @ of_kind.view(len(mixed), _KINDS, number),
             torch.cat((near_ca, near_side[1:])).T.contiguous(),
         )
 
@@ -117,33 +132,32 @@ class Fields:
         return torch.cat([_sums(self.cells(body.ca, *part), field)[:, 0] for part in parts])
 
 
-def _counts(
-    points: Tensor,
-    low: Tensor,
-    size: tuple[int, ...],
-    edges: tuple[float, ...],
-    width: float,
-    kind: Tensor | None = None,
-) -> Tensor:
-    """Soft numbers of points within some distances of grid cells, by kind; (edges, kinds, G).
+def _around(
+    points: Tensor, low: Tensor, size: tuple[int, ...], edges: tuple[float, ...], width: float
+) -> tuple[Tensor, Tensor]:
+    """Grid cells in a ball about each of n points, and how far it is within every edge there.
 
-    Every point counts in the cells of a ball about it, a small part of the grid.
+    Returns
+    -------
+    cell : Tensor, dtype=int64, shape=(n, cells)
+    within : Tensor, dtype=float32, shape=(edges, n, cells)
+        From 0 to 1.
     """
-    kinds = 1 if kind is None else _KINDS
     reach = edges[-1] + _TAIL * width
     most = int(reach / _VOXEL) + 1
     steps = torch.cartesian_prod(*[torch.arange(-most, most + 1)] * 3)
     steps = steps[steps.float().norm(dim=1) * _VOXEL < reach]
     nearest = ((points - low) / _VOXEL).round()
-    along = torch.tensor((size[1] * size[2], size[2], 1))
-    cell = ((nearest.long() @ along)[:, None] + steps @ along)
-    if kind is not None:
-        cell += math.prod(size) * kind[:, None]
+    row = torch.tensor((size[1] * size[2], size[2], 1))
+    cell = (nearest.long() @ row)[:, None] + steps @ row
     distance = torch.cdist(points - low - nearest * _VOXEL, steps * _VOXEL)
-    out = torch.zeros(len(edges), kinds * math.prod(size))
-    for row, edge in zip(out, edges, strict=True):
-        row.index_add_(0, cell.flatten(), torch.sigmoid((edge - distance) / width).flatten())
-    return out.view(len(edges), kinds, -1)
+    return cell, torch.stack([torch.sigmoid((edge - distance) / width) for edge in edges])
+
+
+def _added(place: Tensor, values: Tensor, number: int) -> Tensor:
+    """Sums of rows of values (m, ...) by their place (...) of ``number``, shape (m, number)."""
+    out = torch.zeros(len(values), number)
+    return out.index_add_(1, place.flatten(), values.flatten(1))
 
 
 def _sums(rows: Tensor, table: Tensor) -> Tensor:
@@ -166,15 +180,15 @@ def pose_terms(fields: Fields, body: SideChains, rot: Tensor, trans: Tensor) -> 
 
     Returns
     -------
-    Tensor, dtype=float32, shape=(P, 19)
-        In the order of `TERMS`.
+    Tensor, dtype=float32, shape=(P, 16 + S)
+        In the order of `TERMS`; odds as mixed in the fields.
     """
     out = []
-    kind = body.kind.int()
+    kind = body.kind.int() * len(fields.side)
     for turn, shift in zip(rot.split(_CHUNK), trans.split(_CHUNK), strict=True):
         cell = fields.cells(body.side, turn, shift)
         near, mid, far, side3, side4, other4, other5 = _sums(cell, fields.side).T
-        cell.mul_(_KINDS).add_(kind)
+        cell += kind
         odds = [_sums(cell, shell.reshape(-1, 1))[:, 0] for shell in fields.odds]
         ca4, ca5, ca6, _, own4, own5 = _sums(fields.cells(body.ca, turn, shift), fields.ca).T
         contacts = near + mid
