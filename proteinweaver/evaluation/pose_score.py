@@ -25,7 +25,7 @@ from torch.nn.functional import embedding_bag
 
 from proteinweaver.evaluation.docking import SideChains, contact_odds
 
-__all__ = ["TERMS", "Fields", "pose_terms"]
+__all__ = ["SHELLS", "TERMS", "Fields", "pose_terms"]
 
 #: Names of the terms, in the order of the fitted weights.
 TERMS = (
@@ -34,7 +34,9 @@ TERMS = (
     "side under 4", "CA to side under 4", "CA to side under 5", "side under 5.5", "side 5.5 to 8",
     "side 8 to 11", "odds under 5.5", "odds 5.5 to 8", "odds 8 to 11",
 )  # fmt: skip
-_SHELLS = (5.5, 8.0, 11.0)
+_EDGES = (5.5, 8.0, 11.0)
+#: Shells of contacts; the last of the terms are the odds of each.
+SHELLS = len(_EDGES)
 #: Distances within which points come too close: of side-chain centres and of CA.
 _SIDE, _CA = (3.0, 4.0, 5.0), (4.0, 5.0, 6.0, 8.0)
 #: Width (angstrom) of the soft edge of a contact, and of a point that is too close.
@@ -93,7 +95,7 @@ class Fields:
         extent = ((points.max(0).values + _PAD - low) / _VOXEL).ceil().long() + 1
         size = tuple(extent.tolist())
         number = math.prod(size)
-        cell, within = _around(domain.side, low, size, _SHELLS, _SOFT)
+        cell, within = _around(domain.side, low, size, _EDGES, _SOFT)
         shells = torch.stack((within[0], within[1] - within[0], within[2] - within[1]))
         mixed = shells if mix is None else torch.einsum("sk,kno->sno", mix, shells)
         of_kind = _added(cell + number * domain.kind[:, None], mixed, _KINDS * number)
