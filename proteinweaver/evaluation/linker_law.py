@@ -316,11 +316,10 @@ def _hits(points: FloatArray, ca: FloatArray) -> NDArray[np.int64]:
     """Pairs under `_HIT` of point sets (M, n, 3) and one set (m, 3), NaN for none, shape (M,)."""
     ca = ca[np.isfinite(ca[:, 0])]
     out = np.zeros(len(points), dtype=np.int64)
-    for place in np.moveaxis(points, 1, 0):
-        # the k-th residues of all stretches lie in a ball: k bonds from the end of the domain
-        centre = place.mean(0)
+    # the k-th residues of all stretches lie in a ball: k bonds from the end of the domain
+    for place, centre in zip(np.moveaxis(points, 1, 0), points.mean(0), strict=True):
         x, y = place - centre, ca - centre
-        away = (x**2).sum(1)
+        away = np.einsum("mi,mi->m", x, x)
         y = y[np.linalg.norm(y, axis=1) < np.sqrt(away.max()) + _HIT]
         # |x - y|^2 less the bound, as one product
         left = np.column_stack((x, away - _HIT**2, np.ones(len(x)))).astype(np.float32)

@@ -92,10 +92,11 @@ def lay_on_many(x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:
     """
     a, b = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     centre = a.mean(0)
-    middle = b.mean(1)
-    # s[j, i] = sum x_j y_i, sets last: numbers of all sets lie behind each other
-    s = np.einsum("nj,mni->jim", a - centre, b, optimize=True)
-    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = s
+    # sums x_j y_i, and means of y, sets last: numbers of all sets lie behind each other
+    sums = np.column_stack((a - centre, np.full(len(a), 1.0 / len(a))))
+    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz), middle = np.einsum(
+        "nj,mni->jim", sums, b, optimize=True
+    )
     horn = np.array(
         [
             [xx + yy + zz, yz - zy, zx - xz, xy - yx],
@@ -129,7 +130,7 @@ def lay_on_many(x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:
         ]
     )
     rot = 2.0 * np.moveaxis(rot, 2, 0) - np.eye(3)
-    return rot, middle - rot @ centre
+    return rot, middle.T - rot @ centre
 
 
 def move(x: ArrayLike, rot: ArrayLike, trans: ArrayLike) -> FloatArray:
