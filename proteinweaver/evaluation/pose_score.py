@@ -18,6 +18,7 @@ van den Oord et al. 2018, arXiv:1807.03748 (a density ratio learned by contrast)
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -46,8 +47,8 @@ _TAIL = 9.0
 #: Grid step, and how far the grid goes beyond the domain, so that its rim counts nothing.
 _VOXEL, _PAD = 1.25, 16.75
 _KINDS = 21
-#: Poses that are looked up at a time: their points stay in the cache.
-_CHUNK = 1024
+#: Poses that are looked up, and points that are counted, at a time: they stay in the cache.
+_CHUNK, _POINTS = 1024, 64
 
 
 @dataclass(frozen=True)
@@ -95,19 +96,23 @@ class Fields:
         extent = ((points.max(0).values + _PAD - low) / _VOXEL).ceil().long() + 1
         size = tuple(extent.tolist())
         number = math.prod(size)
-        cell, within = _around(domain.side, low, size, _EDGES, _SOFT)
-        shells = torch.stack((within[0], within[1] - within[0], within[2] - within[1]))
-        mixed = shells if mix is None else torch.einsum("sk,kno->sno", mix, shells)
-        of_kind = _added(cell + number * domain.kind[:, None], mixed, _KINDS * number)
-        near_side = _added(*_around(domain.side, low, size, _SIDE, _HARD), number)
-        near_ca = _added(*_around(domain.ca, low, size, _CA, _HARD), number)
-        return cls(
-            low,
-            size,
-            torch.cat((_added(cell, shells, number), near_side[:2], near_ca[:2])).T.contiguous(),
-            contact_odds() @ of_kind.view(len(mixed), _KINDS, number),
-            torch.cat((near_ca, near_side[1:])).T.contiguous(),
-        )
+        mix = torch.eye(SHELLS) if mix is None else mix
+        side, ca = torch.zeros(7, number), torch.zeros(6, number)
+        of_kind = torch.zeros(len(mix), _KINDS * number)
+        for some in torch.arange(len(domain.ca)).split(_POINTS):
+            cell, within = _around(domain.side[some], low, size, _EDGES, _SOFT)
+            shells = within.diff(dim=0, prepend=torch.zeros_like(within[:1]))
+            _add(side[:3], cell, shells)
+            mixed = torch.einsum("sk,knc->snc", mix, shells)
+            _add(of_kind, cell + number * domain.kind[some, None], mixed)
+            cell, within = _around(domain.side[some], low, size, _SIDE, _HARD)
+            _add(side[3:5], cell, within[:2])
+            _add(ca[4:], cell, within[1:])
+            cell, within = _around(domain.ca[some], low, size, _CA, _HARD)
+            _add(side[5:], cell, within[:2])
+            _add(ca[:4], cell, within)
+        odds = contact_odds() @ of_kind.view(len(mix), _KINDS, number)
+        return cls(low, size, side.T.contiguous(), odds, ca.T.contiguous())
 
     def cells(self, points: Tensor, rot: Tensor, trans: Tensor) -> Tensor:
         """Grid cells of points (n, 3) in poses, those beyond the grid at its rim; int32 (P, n)."""
@@ -145,21 +150,25 @@ def _around(
     within : Tensor, dtype=float32, shape=(edges, n, cells)
         From 0 to 1.
     """
-    reach = edges[-1] + _TAIL * width
-    most = int(reach / _VOXEL) + 1
-    steps = torch.cartesian_prod(*[torch.arange(-most, most + 1)] * 3)
-    steps = steps[steps.float().norm(dim=1) * _VOXEL < reach]
+    steps = _ball(edges[-1] + _TAIL * width)
     nearest = ((points - low) / _VOXEL).round()
     row = torch.tensor((size[1] * size[2], size[2], 1))
     cell = (nearest.long() @ row)[:, None] + steps @ row
     distance = torch.cdist(points - low - nearest * _VOXEL, steps * _VOXEL)
-    return cell, torch.stack([torch.sigmoid((edge - distance) / width) for edge in edges])
+    return cell, torch.stack([torch.sigmoid((edge - distance).div_(width)) for edge in edges])
 
 
-def _added(place: Tensor, values: Tensor, number: int) -> Tensor:
-    """Sums of rows of values (m, ...) by their place (...) of ``number``, shape (m, number)."""
-    out = torch.zeros(len(values), number)
-    return out.index_add_(1, place.flatten(), values.flatten(1))
+@cache
+def _ball(reach: float) -> Tensor:
+    """Steps to all grid cells within some angstrom, int64 (cells, 3)."""
+    most = int(reach / _VOXEL)
+    steps = torch.cartesian_prod(*[torch.arange(-most, most + 1)] * 3)
+    return steps[steps.float().norm(dim=1) * _VOXEL < reach]
+
+
+def _add(table: Tensor, column: Tensor, values: Tensor) -> None:
+    """Add values (d, ...) to columns (...) of a table (d, G)."""
+    table.index_add_(1, column.flatten(), values.flatten(1))
 
 
 def _sums(rows: Tensor, table: Tensor) -> Tensor:
