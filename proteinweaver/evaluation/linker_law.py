@@ -221,7 +221,7 @@ def linker_motions(
     start, stop = linker
     width = stop - start + 2 * FLANK
     rows = stretches.starts(width, without)
-    if len(rows) > most:
+    if len(rows) > most:  # terms of those alone that can be kept
         rough = _log_weight(stretches, chain, linker, kinds)[rows]
         rows = np.sort(rows[np.argpartition(-rough, most)[:most]])
     terms = _terms(stretches, rows, chain, linker, kinds)
@@ -312,7 +312,7 @@ def _terms(
     return terms
 
 
-def _hits(points: FloatArray, ca: FloatArray) -> NDArray[np.int64]:
+def _hits(points: FloatArray, ca: NDArray[np.floating]) -> NDArray[np.int64]:
     """Pairs under `_HIT` of point sets (M, n, 3) and one set (m, 3), NaN for none, shape (M,)."""
     ca = ca[np.isfinite(ca[:, 0])]
     out = np.zeros(len(points), dtype=np.int64)
@@ -326,6 +326,6 @@ def _hits(points: FloatArray, ca: FloatArray) -> NDArray[np.int64]:
         right = np.column_stack((-2.0 * y, np.ones(len(y)), (y**2).sum(1))).astype(np.float32)
         for first in range(0, len(left), _CHUNK):
             part = left[first : first + _CHUNK]
-            close = np.flatnonzero(part @ right.T < 0.0)  # few: told faster than sums of rows
+            close = np.flatnonzero(part @ right.T < 0.0)  # few: quicker than sums along rows
             out[first : first + _CHUNK] += np.bincount(close // len(y), minlength=len(part))
     return out

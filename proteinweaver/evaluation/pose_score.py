@@ -160,7 +160,7 @@ def _around(
 
 @cache
 def _ball(reach: float) -> Tensor:
-    """Steps to all grid cells within some angstrom, int64 (cells, 3)."""
+    """List the steps to all grid cells within some angstrom, int64 (cells, 3)."""
     most = int(reach / _VOXEL)
     steps = torch.cartesian_prod(*[torch.arange(-most, most + 1)] * 3)
     return steps[steps.float().norm(dim=1) * _VOXEL < reach]
@@ -172,7 +172,7 @@ def _add(table: Tensor, column: Tensor, values: Tensor) -> None:
 
 
 def _sums(rows: Tensor, table: Tensor) -> Tensor:
-    """Sums of rows (P, n) of a table (G, d), shape (P, d)."""
+    """Sum rows (P, n) of a table (G, d), shape (P, d)."""
     return embedding_bag(rows, table, mode="sum")
 
 

@@ -82,7 +82,7 @@ def lay_on_many(x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:
     x : array_like, shape=(n, 3)
         Points in angstrom, not all on one line.
     y : array_like, shape=(M, n, 3)
-        Their likenesses: of a mirror image the best rotation need not be one only.
+        What they are laid on.
 
     Returns
     -------
