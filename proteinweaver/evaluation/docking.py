@@ -343,8 +343,11 @@ def _refine(
 
 
 def turned(spin: Tensor) -> Tensor:
-    """Rotations (P, 3, 3) of rotation vectors (P, 3) in radians."""
+    """Rotations (P, 3, 3) of rotation vectors (P, 3) in radians (Rodrigues' formula)."""
     x, y, z = spin.unbind(-1)
     zero = torch.zeros_like(x)
     hat = torch.stack((zero, -z, y, z, zero, -x, -y, x, zero), dim=-1).reshape(-1, 3, 3)
-    return torch.linalg.matrix_exp(hat)
+    angle = torch.linalg.vector_norm(spin, dim=-1)[:, None, None] / torch.pi
+    # sin(a) / a and (1 - cos a) / a^2, and their slopes, are right at a = 0 too
+    once, twice = torch.sinc(angle), 0.5 * torch.sinc(0.5 * angle).square()
+    return torch.eye(3) + once * hat + twice * (hat @ hat)

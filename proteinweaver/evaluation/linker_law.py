@@ -21,14 +21,14 @@ Henikoff & Henikoff 1992, PNAS 89, 10915 (BLOSUM62).
 
 import json
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from proteinweaver.data.store import SPLITS, StructureStore
-from proteinweaver.evaluation.superposition import move, superpose
+from proteinweaver.evaluation.superposition import lay_on_many
 from proteinweaver.evaluation.torsions import backbone_torsions
 
 __all__ = [
@@ -52,7 +52,8 @@ _GROUP = (0, 1, 2, 2, 3, 3)
 #: CA of the stretch closer than this (angstrom) to a CA of a domain are hits; the two residues of
 #: a domain next to the linker are not asked.
 _HIT, _NEXT = 4.0, 2
-_CHUNK = 2000
+#: Points that are asked at a time: their distances stay in the cache.
+_CHUNK = 2048
 
 FloatArray = NDArray[np.float64]
 
@@ -143,6 +144,19 @@ class Stretches:
                 arrays["cluster"],
             )
 
+    @cached_property
+    def traits(self) -> NDArray[np.float32]:
+        """What the log-weight of a stretch is linear in, shape (27, R).
+
+        One for the type; then of phi and of psi cosine and sine, or one where it is not defined.
+        """
+        rows = [self.kind == kind for kind in range(_UNKNOWN + 1)]
+        for angle in (self.phi, self.psi):
+            defined = np.isfinite(angle)
+            known = np.where(defined, angle, 0.0)
+            rows += [np.cos(known) * defined, np.sin(known) * defined, ~defined]
+        return np.array(rows, dtype=np.float32)
+
     def starts(self, width: int, without: int | None = None) -> NDArray[np.int64]:
         """First rows of all unbroken stretches of ``width`` residues, a cluster left out."""
         number = max(len(self.run) - width + 1, 0)
@@ -205,31 +219,70 @@ def linker_motions(
     Motions
     """
     start, stop = linker
-    first = start - FLANK
     width = stop - start + 2 * FLANK
     rows = stretches.starts(width, without)
+    if len(rows) > most:  # terms of those alone that can be kept
+        rough = _log_weight(stretches, chain, linker, kinds)[rows]
+        rows = np.sort(rows[np.argpartition(-rough, most)[:most]])
     terms = _terms(stretches, rows, chain, linker, kinds)
     constants = pose_constants()
     log_weight = terms @ np.concatenate((constants["types"], constants["torsions"]))
-    best = np.argsort(-log_weight, kind="stable")[:most]
+    best = np.argsort(-log_weight, kind="stable")
     rows, terms, log_weight = rows[best], terms[best], log_weight[best]
 
-    def atoms(place: int) -> tuple[FloatArray, FloatArray]:
-        found = stretches.coord[rows[:, None] + place + np.arange(_LAID)].astype(np.float64)
-        given = chain[first + place : first + place + _LAID, :3].astype(np.float64)
-        found = found.reshape(len(rows), -1, 3)
-        return found, np.broadcast_to(given.reshape(-1, 3), found.shape)
+    def laid(place: int) -> tuple[FloatArray, FloatArray]:
+        found = stretches.coord[rows[:, None] + place + np.arange(_LAID)]
+        given = chain[start - FLANK + place : start - FLANK + place + _LAID, :3]
+        return lay_on_many(given.reshape(-1, 3), found.reshape(len(rows), -1, 3))
 
-    rot, trans = superpose(*atoms(FLANK - _LAID))
-    end, given = atoms(width - FLANK)
-    turn, shift = superpose(given, move(end, rot, trans))
-    within = stretches.coord[rows[:, None] + np.arange(FLANK, width - FLANK), 1].astype(np.float64)
-    middle = move(within, rot, trans)
-    ca = chain[:, 1].astype(np.float64)
-    hits = _hits(middle, ca[: start - _NEXT]) + _hits(
-        (middle - shift[:, None]) @ turn, ca[stop + _NEXT :]
-    )
-    return Motions(turn, shift, terms, log_weight.astype(np.float64), hits)
+    # both domains go to where the stretch lies, and with the first one fixed the second one moves
+    (rot, trans), (turn, shift) = laid(FLANK - _LAID), laid(width - FLANK)
+    within = stretches.coord[rows[:, None] + np.arange(FLANK, width - FLANK), 1]
+    ca = chain[:, 1]
+    hits = _hits((within - trans[:, None]) @ rot, ca[: start - _NEXT])
+    hits += _hits((within - shift[:, None]) @ turn, ca[stop + _NEXT :])
+    back = rot.swapaxes(1, 2)
+    shift = (back @ (shift - trans)[..., None])[..., 0]
+    return Motions(back @ turn, shift, terms, log_weight.astype(np.float64), hits)
+
+
+def _log_weight(
+    stretches: Stretches,
+    chain: NDArray[np.floating],
+    linker: tuple[int, int],
+    kinds: NDArray[np.integer],
+) -> NDArray[np.float32]:
+    """Log-weights of all rows as starts, broken ones too, up to a constant and rounding.
+
+    The sum over the residues of a stretch is a correlation of traits and what they are worth.
+    """
+    start, stop = linker
+    constants = pose_constants()
+    worth = np.zeros((stop - start + 2 * FLANK, len(stretches.traits)))
+    angles = backbone_torsions(chain)[:2]
+    for k, row in enumerate(worth):
+        here = start - FLANK + k
+        of_types, of_torsions = _columns(k, len(worth))
+        alike = constants["blosum"][min(int(kinds[here]), _UNKNOWN)]
+        row[: _UNKNOWN + 1] = constants["types"][of_types] * alike
+        for first, known in zip((_UNKNOWN + 1, _UNKNOWN + 4), angles, strict=True):
+            if of_torsions is not None and np.isfinite(known[here]):
+                way = np.array((np.cos(known[here]), np.sin(known[here]), -1.0))
+                row[first : first + 3] = constants["torsions"][of_torsions] * way
+    of_residue = worth.astype(np.float32) @ stretches.traits
+    number = of_residue.shape[1] - len(worth) + 1
+    out = np.zeros(number, dtype=np.float32)
+    for k, values in enumerate(of_residue):
+        out += values[k : k + number]
+    return out
+
+
+def _columns(k: int, width: int) -> tuple[int, int | None]:
+    """Which constant of types, and which of torsions, belongs to residue k of a stretch."""
+    if FLANK <= k < width - FLANK:
+        return 0, None
+    away = min(abs(k - FLANK + 1), abs(k - width + FLANK))
+    return 1 if away < 3 else 2, _GROUP[away]
 
 
 def _terms(
@@ -248,22 +301,31 @@ def _terms(
     for k in range(width):
         here = start - FLANK + k
         alike = blosum[min(int(kinds[here]), _UNKNOWN)]
-        inside = FLANK <= k < width - FLANK
-        away = min(abs(k - FLANK + 1), abs(k - width + FLANK))
-        terms[:, 0 if inside else 1 if away < 3 else 2] += alike[stretches.kind[rows + k]]
-        if inside:
+        of_types, of_torsions = _columns(k, width)
+        terms[:, of_types] += alike[stretches.kind[rows + k]]
+        if of_torsions is None:
             continue
         for known, other in zip(angles, (stretches.phi, stretches.psi), strict=True):
             if np.isfinite(known[here]):
                 off = 1.0 - np.cos(other[rows + k] - np.float32(known[here]))
-                terms[:, 3 + _GROUP[away]] -= np.nan_to_num(off, nan=2.0)
+                terms[:, 3 + of_torsions] -= np.nan_to_num(off, nan=2.0)
     return terms
 
 
-def _hits(points: FloatArray, ca: FloatArray) -> NDArray[np.int64]:
-    """Pairs under `_HIT` of point sets (M, n, 3) and one set (m, 3), shape (M,)."""
-    out = []
-    for part in np.array_split(points, max(1, -(-len(points) // _CHUNK))):
-        square = (part**2).sum(-1)[..., None] + (ca**2).sum(-1) - 2.0 * part @ ca.T
-        out.append((square < _HIT**2).sum(axis=(1, 2)))
-    return np.concatenate(out)
+def _hits(points: FloatArray, ca: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Pairs under `_HIT` of point sets (M, n, 3) and one set (m, 3), NaN for none, shape (M,)."""
+    ca = ca[np.isfinite(ca[:, 0])]
+    out = np.zeros(len(points), dtype=np.int64)
+    # the k-th residues of all stretches lie in a ball: k bonds from the end of the domain
+    for place, centre in zip(np.moveaxis(points, 1, 0), points.mean(0), strict=True):
+        x, y = place - centre, ca - centre
+        away = np.einsum("mi,mi->m", x, x)
+        y = y[np.linalg.norm(y, axis=1) < np.sqrt(away.max()) + _HIT]
+        # |x - y|^2 less the bound, as one product
+        left = np.column_stack((x, away - _HIT**2, np.ones(len(x)))).astype(np.float32)
+        right = np.column_stack((-2.0 * y, np.ones(len(y)), (y**2).sum(1))).astype(np.float32)
+        for first in range(0, len(left), _CHUNK):
+            part = left[first : first + _CHUNK]
+            close = np.flatnonzero(part @ right.T < 0.0)  # few: quicker than sums along rows
+            out[first : first + _CHUNK] += np.bincount(close // len(y), minlength=len(part))
+    return out

@@ -32,7 +32,7 @@ from proteinweaver.domains.trends import native_contacts
 from proteinweaver.evaluation.contenders import scattered
 from proteinweaver.evaluation.docking import SideChains, turned
 from proteinweaver.evaluation.linker_law import Motions, Stretches, linker_motions, pose_constants
-from proteinweaver.evaluation.pose_score import Fields, pose_terms
+from proteinweaver.evaluation.pose_score import SHELLS, Fields, pose_terms
 from proteinweaver.evaluation.superposition import move
 from proteinweaver.evaluation.tasks import NativeTask
 from proteinweaver.evaluation.tm import tm_d0
@@ -47,6 +47,9 @@ __all__ = [
     "found_pair",
     "rigid_points",
 ]
+
+#: Points whose distances are asked at a time: they stay in the cache.
+_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -140,16 +143,19 @@ def cover(points: Tensor, radius: float, number: int) -> tuple[Tensor, Tensor]:
     share : Tensor, dtype=float32, shape=(k,)
         Share of the points that every ball added.
     """
-    near = torch.cdist(points, points) < radius
-    left = torch.ones(len(points), dtype=torch.bool)
+    # numpy adds up truths fifteen times as fast
+    near = torch.cat([torch.cdist(part, points) < radius for part in points.split(_ROWS)]).numpy()
+    gain = near.sum(1)
+    left = np.ones(len(points), dtype=np.bool_)
     chosen: list[int] = []
     share: list[float] = []
-    while len(chosen) < number and bool(left.any()):
-        gain = near[:, left].sum(1)
+    while len(chosen) < number and left.any():
         best = int(gain.argmax())
         chosen.append(best)
         share.append(float(gain[best]) / len(points))
-        left &= ~near[best]
+        held = near[best] & left
+        left &= ~held
+        gain -= near[:, held].sum(1)
     return torch.tensor(chosen, dtype=torch.int64), torch.tensor(share)
 
 
@@ -209,7 +215,9 @@ def find_poses(
     Found
         At most ``number`` different poses.
     """
-    fields = Fields.of(fixed)
+    weights = torch.as_tensor(pose_constants()["terms"]).float()
+    counts, odds = weights[:-SHELLS], weights[-SHELLS:]
+    fields = Fields.of(fixed, odds[None])
     overlap = fields.overlap(moving, rot, trans)
     # where all clash (a domain that embraces the other one) the hundredth that clash least stay
     limit = max(settings.overlap, float(overlap.kthvalue(max(1, len(overlap) // 100)).values))
@@ -221,8 +229,7 @@ def find_poses(
         most = touching.kthvalue(max(1, len(touching) - len(touching) // 100)).values
         free = touching >= min(wanted, float(most))
         rot, trans = rot[free], trans[free]
-    weights = torch.as_tensor(pose_constants()["terms"]).float()
-    score = pose_terms(fields, moving, rot, trans) @ weights
+    score = pose_terms(fields, moving, rot, trans) @ torch.cat((counts, torch.ones(1)))
     sample = torch.multinomial(
         score.double().softmax(0), settings.sample, replacement=True, generator=generator
     )

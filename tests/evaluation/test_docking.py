@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 from scipy.spatial.distance import cdist
+from scipy.spatial.transform import Rotation
 
 from proteinweaver.evaluation import docking
 from proteinweaver.evaluation.assembly import assembly_metrics, domain_labels, linker_span
 from proteinweaver.evaluation.contenders import CONTENDERS, bridged, docked_pair, scattered
-from proteinweaver.evaluation.docking import DockingSettings, SideChains, dock
+from proteinweaver.evaluation.docking import DockingSettings, SideChains, dock, turned
 from proteinweaver.evaluation.intervals import difference_interval
 from proteinweaver.evaluation.reassembly_table import Attempts, difference, measure, summaries
 from proteinweaver.evaluation.tasks import NativeTask
@@ -23,6 +24,16 @@ LABEL = domain_labels(60, [(0, 26), (32, 60)])
 def task(coil: np.ndarray) -> NativeTask:
     kinds = np.random.default_rng(0).integers(0, 20, 60).astype(np.uint8)
     return NativeTask("x", coil.astype(np.float32), LABEL, True, aatype=kinds)
+
+
+def test_rotation_vectors_turn_as_scipy_says():
+    """Rotations, and their slopes where nothing is turned yet."""
+    spin = torch.randn(50, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    spin[0], spin[1] = 0.0, 1e-9
+    np.testing.assert_allclose(turned(spin), Rotation.from_rotvec(spin).as_matrix(), atol=1e-12)
+    still = torch.zeros(1, 3, requires_grad=True)
+    turned(still)[0, 1, 0].backward()
+    np.testing.assert_allclose(still.grad, [[0.0, 0.0, 1.0]])
 
 
 def test_docked_poses_are_rigid_linked_and_different(task):

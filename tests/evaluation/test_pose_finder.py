@@ -10,6 +10,7 @@ from scipy.spatial.distance import cdist
 from scipy.spatial.transform import Rotation
 
 from proteinweaver.errors import UserError
+from proteinweaver.evaluation import linker_law
 from proteinweaver.evaluation.assembly import assembly_metrics, domain_labels
 from proteinweaver.evaluation.contenders import scattered
 from proteinweaver.evaluation.docking import SideChains, contact_odds
@@ -92,6 +93,17 @@ def test_the_own_stretch_gives_the_native_motion_and_most_weight(task, stretches
     assert left.log_weight.max() < motions.log_weight[0]
 
 
+def test_the_best_of_all_stretches_are_kept(task, stretches):
+    """Those that a rough log-weight lets through are the first of all, in their order."""
+    given = scattered(task, np.random.default_rng(1))
+    whole = linker_motions(stretches, given, (26, 32), task.aatype)
+    few = linker_motions(stretches, given, (26, 32), task.aatype, most=20)
+    assert len(whole.rot) > 20 == len(few.rot)
+    np.testing.assert_array_equal(few.terms, whole.terms[:20])
+    np.testing.assert_array_equal(few.hits, whole.hits[:20])
+    np.testing.assert_allclose(few.rot, whole.rot[:20], atol=1e-9)
+
+
 def test_hits_are_counted(task, stretches):
     """CA of the linker under 4 A of a CA of either domain, but for two residues beside it."""
     motions = linker_motions(stretches, task.coord, (26, 32), task.aatype, most=1)
@@ -101,6 +113,16 @@ def test_hits_are_counted(task, stretches):
     squeezed = task.coord.copy()
     squeezed[0] = squeezed[29]
     assert linker_motions(stretches, squeezed, (26, 32), task.aatype, most=1).hits[0] > expected
+
+
+def test_hits_of_many_are_those_of_each():
+    rng = np.random.default_rng(4)
+    points = rng.standard_normal((3000, 4, 3)) * [[3.0], [5.0], [8.0], [12.0]] + 100
+    ca = rng.standard_normal((90, 3)) * 15 + 100
+    ca[::9] = np.nan
+    expected = (cdist(points.reshape(-1, 3), ca[np.isfinite(ca[:, 0])]) < 4.0).sum(1)
+    np.testing.assert_array_equal(linker_law._hits(points, ca), expected.reshape(3000, 4).sum(1))
+    assert (linker_law._hits(points, ca + 500.0) == 0).all()
 
 
 def test_blosum62_is_the_published_matrix():
@@ -146,6 +168,10 @@ def test_terms_are_counts_of_pairs(task):
     for name, truth in zip(names, np.array(exact).T, strict=True):
         assert np.corrcoef(found[:, TERMS.index(name)], truth)[0, 1] > 0.97, name
         assert found[:, TERMS.index(name)].mean() == pytest.approx(truth.mean(), abs=0.6), name
+    mix = torch.tensor([[0.5, -1.0, 2.0]])
+    mixed = pose_terms(Fields.of(one, mix), two, turns, trans).numpy()
+    np.testing.assert_allclose(mixed[:, :16], found[:, :16], atol=1e-4)
+    np.testing.assert_allclose(mixed[:, 16:], found[:, 16:] @ mix.numpy().T, atol=1e-3)
     touching = fields.contacts(two, turns, trans).numpy()
     pairs = [
         (cdist(one.ca, two.ca.numpy() @ rot.T + shift) < 8.0).sum()
@@ -175,6 +201,18 @@ def test_cover_takes_the_fullest_balls_and_counts_points_once():
     assert chosen[1] >= 9
     assert len(chosen) == 2  # nothing is left for a third
     torch.testing.assert_close(share, torch.tensor([9 / 12, 3 / 12]))
+
+
+def test_cover_is_greedy():
+    points = torch.rand(400, 2, generator=torch.Generator().manual_seed(2)) * 10
+    chosen, share = cover(points, 1.5, 6)
+    near = cdist(points, points) < 1.5
+    left = np.ones(400, dtype=bool)
+    for centre, part in zip(chosen.tolist(), share.tolist(), strict=True):
+        gain = (near & left).sum(1)
+        assert gain[centre] == gain.max()
+        assert part == pytest.approx(gain.max() / 400)
+        left &= ~near[centre]
 
 
 def contacts_of(chain: np.ndarray) -> int:

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from proteinweaver.evaluation.superposition import is_mirrored, move, rmsd, superpose
+from proteinweaver.evaluation.superposition import (
+    is_mirrored,
+    lay_on_many,
+    move,
+    rmsd,
+    superpose,
+)
 
 
 def test_recovers_a_known_motion():
@@ -26,6 +32,22 @@ def test_agrees_with_scipy_on_weighted_noisy_points():
     truth, _ = Rotation.align_vectors(y - mean_y, x - mean_x, weights=weight)
     np.testing.assert_allclose(rot, truth.as_matrix(), atol=1e-6)
     np.testing.assert_allclose(trans, mean_y - truth.apply(mean_x), atol=1e-5)
+
+
+def test_one_set_is_laid_on_many_as_on_each():
+    """Likenesses far from the origin, turned, noisy, and mirrored."""
+    rng = np.random.default_rng(2)
+    x = rng.standard_normal((9, 3)) * 3 + 40
+    turns = Rotation.random(200, random_state=2).as_matrix()
+    y = move(np.broadcast_to(x, (200, 9, 3)), turns, rng.standard_normal((200, 3)) * 50)
+    y[50:] += rng.standard_normal((150, 9, 3))
+    y[100:] *= [1.0, 1.0, -1.0]
+    rot, trans = lay_on_many(x, y)
+    for one, shift, points in zip(rot, trans, y, strict=True):
+        truth, _ = Rotation.align_vectors(points - points.mean(0), x - x.mean(0))
+        np.testing.assert_allclose(one, truth.as_matrix(), atol=1e-6)
+        np.testing.assert_allclose(x.mean(0) @ one.T + shift, points.mean(0), atol=1e-9)
+    np.testing.assert_allclose(rot[:50], turns[:50], atol=1e-9)
 
 
 def test_never_returns_a_reflection(helix):
