@@ -2,8 +2,9 @@
 
     python scripts/build_stretches.py --data DIR
 
-Whole 40%-identity clusters of the train split's chains, at random, until they hold ``--residues``;
-N, CA and C of every residue and its type go into `proteinweaver/evaluation/stretches.npz`.
+N, CA and C of every residue of the train split's chains and its type, packed, go into
+`proteinweaver/evaluation/stretches.npz`; with ``--residues`` only whole 40%-identity clusters, at
+random, until they hold so many.
 """
 
 import argparse
@@ -13,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from proteinweaver.data.store import StructureStore
-from proteinweaver.evaluation.linker_law import STRETCHES, Stretches
+from proteinweaver.evaluation.stretches import STRETCHES, Stretches, packed
 
 REPO = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("PROTEINWEAVER_DATA", REPO.parent / "shared" / "data"))
@@ -22,7 +23,7 @@ DATA = Path(os.environ.get("PROTEINWEAVER_DATA", REPO.parent / "shared" / "data"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--residues", type=int, default=64000)
+    parser.add_argument("--residues", type=int, default=10**9)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=STRETCHES)
     options = parser.parse_args()
@@ -33,16 +34,11 @@ def main() -> None:
     rows = np.flatnonzero(np.isin(chains.cluster, clusters[chosen]))
     run = chains.run[rows]
     broken = np.append(run[1:] != run[:-1], True)
-    coord = chains.coord[rows].astype(np.float64)
-    # runs lie about the origin, so that hundredths of an angstrom fit into 16 bits
-    number = np.cumsum(np.append(False, broken[:-1]))
-    middle = np.stack([np.bincount(number, coord[:, 1, k]) for k in range(3)], axis=1)
-    coord -= (middle / np.bincount(number)[:, None])[number][:, None]
     np.savez_compressed(
         options.out,
-        coord=np.round(coord * 100).astype(np.int16),
+        step=packed(chains.coord[rows], broken),
         kind=chains.kind[rows].astype(np.uint8),
-        broken=broken,
+        broken=np.packbits(broken),
         cluster=chains.cluster[rows].astype(np.int32),
         data_sha256=np.array(StructureStore(options.data / "chains.npz").sha256),
     )

@@ -27,7 +27,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
@@ -37,7 +37,6 @@ import torch
 from proteinweaver.domains.trends import CONTACT_SHARE, native_contacts
 from proteinweaver.evaluation.contenders import CONTENDERS, bridged, docked_pair
 from proteinweaver.evaluation.docking import DockingSettings
-from proteinweaver.evaluation.linker_law import Stretches
 from proteinweaver.evaluation.pose_finder import FinderSettings, found_pair
 from proteinweaver.evaluation.poses import random_poses
 from proteinweaver.evaluation.reassembly_table import (
@@ -48,6 +47,7 @@ from proteinweaver.evaluation.reassembly_table import (
     measure,
     summaries,
 )
+from proteinweaver.evaluation.stretches import Stretches
 from proteinweaver.evaluation.table import render, to_json
 from proteinweaver.evaluation.tasks import MIN_LINKER, NativeTask, native_pairs
 from proteinweaver.generation.assembly_stage import AssemblyRequest, Inside, assemble_domains
@@ -56,7 +56,6 @@ from proteinweaver.generation.quality import judge
 from proteinweaver.generation.settings import assembler_sampler
 from proteinweaver.generation.start_poses import FOUND_T, SEARCH
 from proteinweaver.generation.weave import check_sampler
-from proteinweaver.structure.residues import UNKNOWN
 from samplers.noise import NoiseKey
 
 REPO = Path(__file__).resolve().parents[1]
@@ -99,10 +98,7 @@ class Network:
             if name == "assembler, from docking":
                 starts = docked_pair(task, k, rng)
             else:
-                types = np.where(task.domain == 0, UNKNOWN, task.aatype)  # as `assemble` knows it
-                starts = found_pair(
-                    replace(task, aatype=types), k, rng, Stretches.shipped(), SEARCH
-                )
+                starts = found_pair(task, k, rng, Stretches.shipped(), SEARCH)
         return [
             AssemblyRequest(
                 len(task),

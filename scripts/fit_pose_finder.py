@@ -31,12 +31,12 @@ from proteinweaver.evaluation.docking import SideChains, turned
 from proteinweaver.evaluation.linker_law import (
     POSE_CONSTANTS,
     Motions,
-    Stretches,
     linker_motions,
     pose_constants,
 )
 from proteinweaver.evaluation.pose_finder import FinderSettings, draws, rigid_points
 from proteinweaver.evaluation.pose_score import TERMS, Fields, pose_terms
+from proteinweaver.evaluation.stretches import Stretches
 from proteinweaver.evaluation.tasks import NativeTask, native_pairs
 from proteinweaver.evaluation.tm import tm_d0
 

@@ -21,32 +21,27 @@ Henikoff & Henikoff 1992, PNAS 89, 10915 (BLOSUM62).
 
 import json
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from proteinweaver.data.store import SPLITS, StructureStore
+from proteinweaver.evaluation.stretches import UNKNOWN, Stretches
 from proteinweaver.evaluation.superposition import lay_on_many
 from proteinweaver.evaluation.torsions import backbone_torsions
 
 __all__ = [
     "FLANK",
     "POSE_CONSTANTS",
-    "STRETCHES",
     "Motions",
-    "Stretches",
     "linker_motions",
     "pose_constants",
 ]
 
 POSE_CONSTANTS = Path(__file__).with_name("pose_finder.json")
-#: Native chains that ship with the package (``scripts/build_stretches.py``).
-STRETCHES = Path(__file__).with_name("stretches.npz")
 #: Residues on either side of the linker that are compared, and those that are superposed.
 FLANK, _LAID = 6, 3
-_UNKNOWN = 20
 #: Which constant of the torsions belongs to a flank residue, by its place from the linker.
 _GROUP = (0, 1, 2, 2, 3, 3)
 #: CA of the stretch closer than this (angstrom) to a CA of a domain are hits; the two residues of
@@ -64,106 +59,6 @@ def pose_constants() -> dict[str, NDArray[np.float64]]:
     content = json.loads(POSE_CONSTANTS.read_text(encoding="utf-8"))
     names = ("blosum", "types", "torsions", "terms")
     return {name: np.array(content[name], dtype=np.float64) for name in names}
-
-
-@dataclass(frozen=True)
-class Stretches:
-    """Native chains behind each other, from which stretches are cut.
-
-    Parameters
-    ----------
-    coord : ndarray, dtype=float32, shape=(R, 3, 3)
-        N, CA, C in angstrom.
-    kind : ndarray, dtype=int64, shape=(R,)
-        Residue types, 20 for unknown.
-    phi, psi : ndarray, dtype=float32, shape=(R,)
-        Radians, NaN where not defined.
-    run : ndarray, dtype=int64, shape=(R,)
-        Number of the unbroken run of residues.
-    cluster : ndarray, dtype=int64, shape=(R,)
-        Cluster of the chain at 40% identity.
-    """
-
-    coord: NDArray[np.float32]
-    kind: NDArray[np.int64]
-    phi: NDArray[np.float32]
-    psi: NDArray[np.float32]
-    run: NDArray[np.int64]
-    cluster: NDArray[np.int64]
-
-    @classmethod
-    def of_chains(cls, path: str | Path, split: str = "train") -> "Stretches":
-        """Read the chains of one split of a ``proteinweaver-structures-1`` npz.
-
-        Raises
-        ------
-        UserError
-            If the file is not such a set.
-        """
-        arrays = StructureStore(Path(path)).arrays
-        item = np.repeat(np.arange(len(arrays["split"])), np.diff(arrays["offsets"]))
-        rows = np.flatnonzero(arrays["split"][item] == SPLITS[split])
-        item = item[rows]
-        coord = arrays["coords"][rows].astype(np.float32) * np.float32(arrays["coord_scale"])
-        last = np.append(item[1:] != item[:-1], True)
-        return cls.of_residues(
-            coord[:, :3],
-            arrays["aatype"][rows],
-            arrays["break_after"][rows].astype(bool) | last,
-            arrays["cluster40"][item],
-        )
-
-    @classmethod
-    def of_residues(
-        cls,
-        coord: NDArray[np.floating],
-        kind: NDArray[np.integer],
-        broken: NDArray[np.bool_],
-        cluster: NDArray[np.integer],
-    ) -> "Stretches":
-        """Residues one behind the other, shapes (R, 3, 3) and (R,), broken after some."""
-        phi, psi, _ = backbone_torsions(coord, broken)
-        return cls(
-            coord.astype(np.float32),
-            kind.astype(np.int64).clip(0, _UNKNOWN),
-            phi.astype(np.float32),
-            psi.astype(np.float32),
-            np.concatenate(([0], np.cumsum(broken)[:-1])),
-            cluster.astype(np.int64),
-        )
-
-    @classmethod
-    @cache
-    def shipped(cls) -> "Stretches":
-        """Read the chains of the train split that ship with the package, once."""
-        with np.load(STRETCHES) as arrays:
-            return cls.of_residues(
-                arrays["coord"].astype(np.float32) * np.float32(0.01),
-                arrays["kind"],
-                arrays["broken"],
-                arrays["cluster"],
-            )
-
-    @cached_property
-    def traits(self) -> NDArray[np.float32]:
-        """What the log-weight of a stretch is linear in, shape (27, R).
-
-        One for the type; then of phi and of psi cosine and sine, or one where it is not defined.
-        """
-        rows = [self.kind == kind for kind in range(_UNKNOWN + 1)]
-        for angle in (self.phi, self.psi):
-            defined = np.isfinite(angle)
-            known = np.where(defined, angle, 0.0)
-            rows += [np.cos(known) * defined, np.sin(known) * defined, ~defined]
-        return np.array(rows, dtype=np.float32)
-
-    def starts(self, width: int, without: int | None = None) -> NDArray[np.int64]:
-        """First rows of all unbroken stretches of ``width`` residues, a cluster left out."""
-        number = max(len(self.run) - width + 1, 0)
-        whole = self.run[:number] == self.run[width - 1 :][:number]
-        if without is not None:
-            whole &= self.cluster[:number] != without
-        return np.flatnonzero(whole)
 
 
 @dataclass(frozen=True)
@@ -263,9 +158,9 @@ def _log_weight(
     for k, row in enumerate(worth):
         here = start - FLANK + k
         of_types, of_torsions = _columns(k, len(worth))
-        alike = constants["blosum"][min(int(kinds[here]), _UNKNOWN)]
-        row[: _UNKNOWN + 1] = constants["types"][of_types] * alike
-        for first, known in zip((_UNKNOWN + 1, _UNKNOWN + 4), angles, strict=True):
+        alike = constants["blosum"][min(int(kinds[here]), UNKNOWN)]
+        row[: UNKNOWN + 1] = constants["types"][of_types] * alike
+        for first, known in zip((UNKNOWN + 1, UNKNOWN + 4), angles, strict=True):
             if of_torsions is not None and np.isfinite(known[here]):
                 way = np.array((np.cos(known[here]), np.sin(known[here]), -1.0))
                 row[first : first + 3] = constants["torsions"][of_torsions] * way
@@ -300,7 +195,7 @@ def _terms(
     terms = np.zeros((len(rows), 7), dtype=np.float32)
     for k in range(width):
         here = start - FLANK + k
-        alike = blosum[min(int(kinds[here]), _UNKNOWN)]
+        alike = blosum[min(int(kinds[here]), UNKNOWN)]
         of_types, of_torsions = _columns(k, width)
         terms[:, of_types] += alike[stretches.kind[rows + k]]
         if of_torsions is None:

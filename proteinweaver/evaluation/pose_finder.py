@@ -31,8 +31,9 @@ from torch import Tensor
 from proteinweaver.domains.trends import native_contacts
 from proteinweaver.evaluation.contenders import scattered
 from proteinweaver.evaluation.docking import SideChains, turned
-from proteinweaver.evaluation.linker_law import Motions, Stretches, linker_motions, pose_constants
+from proteinweaver.evaluation.linker_law import Motions, linker_motions, pose_constants
 from proteinweaver.evaluation.pose_score import SHELLS, Fields, pose_terms
+from proteinweaver.evaluation.stretches import Stretches
 from proteinweaver.evaluation.superposition import move
 from proteinweaver.evaluation.tasks import NativeTask
 from proteinweaver.evaluation.tm import tm_d0

@@ -10,6 +10,7 @@ Designs of one plan take different tries, the likeliest first. What a design beg
 its job and its index alone.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,8 +20,9 @@ import torch
 from numpy.typing import NDArray
 
 from proteinweaver.evaluation.contenders import bridged
-from proteinweaver.evaluation.linker_law import FLANK, Stretches
+from proteinweaver.evaluation.linker_law import FLANK
 from proteinweaver.evaluation.pose_finder import FinderSettings, Found, found_joint
+from proteinweaver.evaluation.stretches import Stretches
 from proteinweaver.evaluation.superposition import move
 from proteinweaver.generation.jobs import DesignPlan, plan_design
 from proteinweaver.structure.residues import GLY, UNKNOWN
@@ -34,9 +36,9 @@ FOUND_T = 0.3
 _DOMAINS = 4
 #: Different poses of one joint.
 _TRIES = 16
-#: A shorter search than the benchmark's (one to two seconds a joint), among poses that hold the
-#: contacts that designs are checked for.
-SEARCH = FinderSettings(stretches=10000, draws=60000, sample=2000, contacts=0.8)
+#: The full search (one to two seconds a joint), among poses that hold nearly the contacts that
+#: designs are checked for.
+SEARCH = FinderSettings(contacts=0.4)
 #: Fewest native stretches as long as a linker: below it they say nothing.
 _STRETCHES = 1000
 #: Searches that are kept.
@@ -132,7 +134,7 @@ class StartPoses:
             rows = slice(segment.start, segment.stop)
             chain[rows], kinds[rows], label[rows] = inside, source.backbone.aatype, number
             told = plan.linker_residues[: segment.start]
-            where = (*where, source.sha256, source.file, segment.start, told)
+            where = (*where, _digest(inside, source.backbone.aatype), segment.start, told)
             if number == 1:
                 continue
             stop = segment.start
@@ -186,6 +188,14 @@ class StartPoses:
             ranks.append(seen[same])
             seen[same] += 1
         return ranks[plan.index]
+
+
+def _digest(inside: NDArray[np.floating], kinds: NDArray[np.integer]) -> str:
+    """Name a domain by what it is, wherever its file lies."""
+    content = (
+        np.ascontiguousarray(x, dtype=t).tobytes() for x, t in ((inside, "<f4"), (kinds, "u1"))
+    )
+    return hashlib.sha256(b"".join(content)).hexdigest()
 
 
 def _around(

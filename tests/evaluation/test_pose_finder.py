@@ -14,7 +14,7 @@ from proteinweaver.evaluation import linker_law
 from proteinweaver.evaluation.assembly import assembly_metrics, domain_labels
 from proteinweaver.evaluation.contenders import scattered
 from proteinweaver.evaluation.docking import SideChains, contact_odds
-from proteinweaver.evaluation.linker_law import Stretches, linker_motions, pose_constants
+from proteinweaver.evaluation.linker_law import linker_motions, pose_constants
 from proteinweaver.evaluation.pose_finder import (
     FinderSettings,
     cover,
@@ -23,6 +23,7 @@ from proteinweaver.evaluation.pose_finder import (
 )
 from proteinweaver.evaluation.pose_score import TERMS, Fields, pose_terms
 from proteinweaver.evaluation.reassembly import reassembly_metrics
+from proteinweaver.evaluation.stretches import Stretches, packed, unpacked
 from proteinweaver.evaluation.superposition import move, rmsd
 from proteinweaver.evaluation.tasks import NativeTask
 
@@ -243,3 +244,19 @@ def test_found_poses_are_rigid_different_and_near_the_native(task, stretches):
     without = NativeTask("x", task.coord, LABEL, True)
     with pytest.raises(ValueError, match="residue types"):
         found_pair(without, 2, np.random.default_rng(3), stretches, QUICK)
+
+
+def test_packed_chains_keep_their_shape():
+    """Every coordinate within half a unit, run by run, however long a run is."""
+    rng = np.random.default_rng(0)
+    walk = np.cumsum(rng.uniform(-3.0, 3.0, (3000, 3)), axis=0).reshape(1000, 3, 3)
+    broken = np.zeros(1000, dtype=bool)
+    broken[[0, 399, 999]] = True
+    walk[1:400] += 500.0  # runs lie anywhere
+    walk[400:] -= 900.0
+    found = unpacked(packed(walk, broken))
+    for run in (slice(0, 1), slice(1, 400), slice(400, 1000)):
+        off = found[run] - walk[run]
+        assert np.abs(off - (off.max((0, 1)) + off.min((0, 1))) / 2).max() < 0.0501
+    with pytest.raises(ValueError, match="12 A"):
+        packed(walk, np.zeros(1000, dtype=bool))

@@ -9,7 +9,7 @@ from scipy.spatial.distance import cdist
 from proteinweaver import assemble
 from proteinweaver.data.store import SPLITS, StructureStore
 from proteinweaver.errors import UserError
-from proteinweaver.evaluation.linker_law import Stretches
+from proteinweaver.evaluation.stretches import Stretches
 from proteinweaver.evaluation.superposition import rmsd
 from proteinweaver.generation import start_poses
 from proteinweaver.generation.config import AssembleConfig, DesignConfig
