@@ -51,7 +51,6 @@ def configured(a: argparse.Namespace, recipe: str, seed: int, out: Path) -> Trai
     return TrainConfig(
         stage="assembler",
         out=str(out),
-        overwrite=True,
         init=str(a.init),
         seed=seed,
         model=model,
@@ -149,7 +148,7 @@ def arguments() -> argparse.Namespace:
     p.add_argument("--seeds", type=int, default=2)
     p.add_argument("--recipes", nargs="+", default=[WHOLE, *ABLATIONS])
     p.add_argument("--residues", type=int, default=1900)
-    p.add_argument("--batches", type=int, default=24, help="of every held-out set")
+    p.add_argument("--batches", type=int, default=12, help="of every held-out set")
     p.add_argument("--compile", action="store_true")
     p.add_argument("--folder", type=Path, default=Path("runs/ablate"))
     p.add_argument("--out", type=Path, help="JSON file")
