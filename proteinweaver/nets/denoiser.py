@@ -219,6 +219,9 @@ class Denoiser(nn.Module):
         h = self.embed(log_rho, level.sigma_rot.log(), condition, previous is not None)
         has_piece = condition.piece >= 0
         rigid = has_piece & (condition.mode == RIGID)
+        # Insides are worth what noise hides: their gate is closed at high noise, where a piece has
+        # no pose yet, and open at low.
+        opened = -1.5 * log_rho[:, None].clamp(-3.0, 3.0)
         estimates = []
 
         scales = (level.alpha, level.sigma, level.sigma_rot)
@@ -241,12 +244,8 @@ class Denoiser(nn.Module):
             rot, trans = draw_towards_sketch(rot, trans, update[..., FRAME_CHANNELS:], seen)
             if supervised:
                 estimates.append((rot, centred(trans, condition.mask)))
-            # Insides are worth what noise hides: closed at high noise, where a piece has no pose
-            # yet, open at low.
-            gate = (
-                torch.sigmoid(update[..., 6] - 1.5 * log_rho[:, None].clamp(-3.0, 3.0)) * has_piece
-            )
-            gate = torch.where(rigid, torch.ones_like(gate), gate)
+            gate = torch.sigmoid(update[..., 6] + opened) * has_piece
+            gate = torch.where(rigid, 1.0, gate)
             known = superpose_pieces(rot, trans, setting.pieces)
             trans = trans + gate[..., None] * (known[1] - trans)
             rot = blend(rot, known[0], gate)

@@ -22,12 +22,19 @@ __all__ = [
     "known_geometry",
 ]
 
-_RBF_CENTRES = (3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 14.0, 17.0, 20.0, 25.0)  # angstrom
-_KNOWN_CENTRES = (4.0, 6.0, 8.0, 11.0, 15.0, 20.0, 28.0)
+
+def _bumps(*centres: float) -> tuple[Tensor, Tensor]:
+    """Centres of radial bumps, and their widths: the gap to the next centre (angstrom)."""
+    c = torch.tensor(centres)
+    return c, torch.diff(c, append=2 * c[-1:] - c[-2:-1])
+
+
+_NEAR_BUMPS = _bumps(3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 14.0, 17.0, 20.0, 25.0)
+_KNOWN_BUMPS = _bumps(4.0, 6.0, 8.0, 11.0, 15.0, 20.0, 28.0)
 #: Of a bump far away: numbers that underflow make exponentials and products ten times as slow.
 LEAST_EXPONENT = -40.0
-_KNOWN_FEATURES = 1 + 3 + len(_KNOWN_CENTRES)
-EDGE_FEATURES = 3 + 3 + 9 + len(_RBF_CENTRES) + 1 + _KNOWN_FEATURES
+_KNOWN_FEATURES = 1 + 3 + len(_KNOWN_BUMPS[0])
+EDGE_FEATURES = 3 + 3 + 9 + len(_NEAR_BUMPS[0]) + 1 + _KNOWN_FEATURES
 FRAME_DIFFERENCE_FEATURES = 3 + 3 + 9 + 3
 _PLACE_FREQUENCIES = 13  # half octaves, from half a turn to 32 turns a chain
 
@@ -51,12 +58,11 @@ def gather_residues(values: Tensor, source: Tensor) -> Tensor:
     return flat.view(batch, length, count, *values.shape[2:])
 
 
-def _rbf(distance: Tensor, centres: tuple[float, ...]) -> Tensor:
-    """Gaussian bumps as wide as the gap to the next centre; (...,) to (..., n)."""
-    c = distance.new_tensor(centres)
-    width = torch.diff(c, append=2 * c[-1:] - c[-2:-1])
-    bumps = (distance[..., None] - c).div_(width).square_().mul_(-0.5)
-    return bumps.clamp_min_(LEAST_EXPONENT).exp_()
+def _rbf(distance: Tensor, bumps: tuple[Tensor, Tensor]) -> Tensor:
+    """Gaussian bumps; (...,) to (..., n)."""
+    centre, width = (value.to(distance) for value in bumps)
+    height = (distance[..., None] - centre).div_(width).square_().mul_(-0.5)
+    return height.clamp_min_(LEAST_EXPONENT).exp_()
 
 
 def _seen_from(rot: Tensor, vectors: Tensor) -> Tensor:
@@ -94,7 +100,7 @@ def edge_geometry(rot: Tensor, trans: Tensor, source: Tensor, known: Tensor) -> 
             step * (0.1 / (1.0 + 0.02 * distance)),
             step / distance,
             axes,
-            _rbf(distance[..., 0], _RBF_CENTRES),
+            _rbf(distance[..., 0], _NEAR_BUMPS),
             0.3 * torch.log1p(distance),
             nn.functional.pad(known, (0, 0, 0, count - known.shape[2])),
         ),
@@ -122,7 +128,7 @@ def known_geometry(condition: Condition, source: Tensor) -> Tensor:
     other = gather_residues(known, source)
     same = (other[..., 3] == known[:, :, None, 3]) & (condition.piece >= 0)[:, :, None]
     step = _seen_from(condition.known_rot, other[..., :3] - trans[:, :, None])
-    bumps = _rbf(step.norm(dim=-1), _KNOWN_CENTRES)
+    bumps = _rbf(step.norm(dim=-1), _KNOWN_BUMPS)
     on = same[..., None].to(trans.dtype)
     return torch.cat((on, on * 0.1 * step, on * bumps), dim=-1)
 

@@ -83,16 +83,20 @@ def rotation_from_update(update: Tensor) -> Tensor:
     return rotation_from_quaternion(nn.functional.pad(update, (1, 0), value=1.0))
 
 
+def _skew_form() -> Tensor:
+    """Coefficients, (9, 3), of the skew part of a matrix in its elements."""
+    form = torch.zeros(3, 3, 3)
+    for k, (i, j) in enumerate(((2, 1), (0, 2), (1, 0))):
+        form[i, j, k], form[j, i, k] = 0.5, -0.5
+    return form.reshape(9, 3)
+
+
+_SKEW = _skew_form()
+
+
 def skew_part(rot: Tensor) -> Tensor:
     """Axis times sine of the angle, shape (..., 3): a smooth stand-in for the rotation vector."""
-    return 0.5 * torch.stack(
-        (
-            rot[..., 2, 1] - rot[..., 1, 2],
-            rot[..., 0, 2] - rot[..., 2, 0],
-            rot[..., 1, 0] - rot[..., 0, 1],
-        ),
-        dim=-1,
-    )
+    return rot.flatten(-2) @ _SKEW.to(rot)
 
 
 def blend(rot: Tensor, other: Tensor, share: Tensor) -> Tensor:
