@@ -13,9 +13,9 @@ Every contender has k tries at a task, in its own order: natives; random rigid p
 linker can span; the most contact-rich of 400 such; rigid docking on a grid with residue statistics
 and a linker law, with and without the sequence (`proteinweaver.evaluation.docking`); poses found
 from stretches of the train split's chains (`proteinweaver.evaluation.pose_finder`); the assembler
-from noise; the assembler from found poses, as `assemble` finds them (shipped stretches, a shorter
-search, the linker's residues unknown), or from docked ones, with the noise of time --start-t; and
-the same network without the map, starting from random poses. Ours are ordered by the hard checks
+from noise; the assembler from found poses, as `assemble --linker SEQUENCE` finds them, or from
+docked ones, with the noise of time --start-t; and the same network without the map, starting from
+random poses. Ours are ordered by the hard checks
 of poses and bonds, then by score or, found poses, as they were found. Rows are written as they
 come, so a killed run goes on where it stopped; rows of other weights, seeds or k are left alone.
 Intervals are bootstraps; differences are paired and draw clusters.

@@ -80,7 +80,7 @@ def quality(weights: Path, a: argparse.Namespace) -> dict[str, list[float]]:
     """Pass, long-range hydrogen bonds and loops of generated domains, one number each."""
     critic = load_critic(SHIPPED / "critic.safetensors")
     request = GenerateConfig(length=a.length, n=a.n, seed=a.seed, weights=str(weights))
-    made = [design.backbone for design in generate(request)]
+    made = [design.backbone for design in generate(request).designs]
     found = soundness_of(made, critic)
     shape = [chain_metrics(one.coord, one.break_after) for one in made]
     return {
