@@ -4,13 +4,14 @@
         --out benchmarks/ablate-assembly.json
 
 Every run starts from the same weights (the shipped domain generator, which has seen no domains
-from inside) and takes as many steps of as many residues, cooldown included, with the recipe of the
-assembler or with one ingredient taken away or added (`training.recipes.ABLATIONS`). Two fixed sets
-of batches of the valid split judge it, whole native chains with known domains: insides exact, and
-all insides deformed as generated domains are. Reported: the held-out loss of the averaged weights,
-its translation term where poses are decided (t .5 to .9), and the paired difference to the whole
-recipe with its 95% interval over batches (bootstrap; seeds are averaged first). Runs that are in
-``--folder`` already are not repeated.
+from inside) and takes as many steps, cooldown included, with the recipe of the assembler or with
+one ingredient taken away or added (`training.recipes.ABLATIONS`). Two fixed sets of batches of the
+valid split judge it, whole native chains with known domains: insides exact, and all insides
+deformed as generated domains are. Reported: the held-out loss of the averaged weights, its
+translation term where poses are decided (t .5 to .9), and the difference to the whole recipe on
+the same batches with its 95% interval (bootstrap over batches; seeds are averaged first). How much
+one run of a recipe differs from the next is not in that interval: give seeds, and compare. Runs
+that are in ``--folder`` already are not repeated; a stopped one goes on.
 """
 
 import argparse
@@ -98,16 +99,22 @@ def one_run(a: argparse.Namespace, recipe: str, seed: int) -> dict:
     """Train and judge, or read what an earlier call found."""
     out = a.folder / f"{recipe.replace(', ', '-').replace(' ', '-')}-seed{seed}"
     kept = out / "result.json"
+    asked = {"steps": a.steps, "residues": a.residues, "batches": a.batches, "init": str(a.init)}
     if kept.is_file():
-        return dict(json.loads(kept.read_text()))
+        known = dict(json.loads(kept.read_text()))
+        if known["asked"] != asked:
+            sys.exit(f"{kept} is of {known['asked']}, not of {asked}; give another --folder")
+        return known
     config = configured(a, recipe, seed, out)
-    train(config)
+    if not train(config).finished:
+        sys.exit(f"{out}: stopped; the same command goes on")
     checkpoint = read_checkpoint(out / "last.ckpt")
     found = {
         "recipe": recipe,
         "seed": seed,
+        "asked": asked,
         "step": checkpoint.step,
-        "residues": checkpoint.residues,
+        "trained_residues": checkpoint.residues,
         "losses": losses(config, checkpoint.state, a),
     }
     kept.write_text(json.dumps(found) + "\n")
@@ -121,10 +128,10 @@ def mean_rows(runs: list[dict], told: str, column: str) -> np.ndarray:
 
 def report(found: dict[str, list[dict]]) -> None:
     """Print the table."""
-    print("| recipe | steps | set | " + " | ".join(COLUMNS) + " |")
+    print("| recipe | thousand residues | set | " + " | ".join(COLUMNS) + " |")
     print("|---|---|---|" + "---|" * len(COLUMNS))
     for recipe, runs in found.items():
-        steps = int(np.mean([run["step"] for run in runs]))
+        seen = round(float(np.mean([run["trained_residues"] for run in runs])) / 1000)
         for told in HELD_OUT:
             cells = []
             for column in COLUMNS:
@@ -135,7 +142,7 @@ def report(found: dict[str, list[dict]]) -> None:
                     known = mean_interval(change)
                     cell += f" ({known.value:+.3f}: {known.low:+.3f} to {known.high:+.3f})"
                 cells.append(cell)
-            print(f"| {recipe} | {steps} | {told} | " + " | ".join(cells) + " |")
+            print(f"| {recipe} | {seen} | {told} | " + " | ".join(cells) + " |")
 
 
 def arguments() -> argparse.Namespace:
@@ -167,7 +174,7 @@ def main() -> int:
         for recipe in recipes:
             run = one_run(a, recipe, seed)
             found[recipe].append(run)
-            cost = f"{run['step']} steps, {run['residues']} residues"
+            cost = f"{run['step']} steps, {run['trained_residues']} residues"
             print(f"{recipe}, seed {seed}: {cost}", file=sys.stderr, flush=True)
     report(found)
     if a.out:

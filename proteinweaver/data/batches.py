@@ -211,6 +211,8 @@ class BatchSource:
         for mixture in mixtures:
             store = stores[mixture.file]
             members = mixture.members(store, split)
+            if not len(members):
+                raise ValueError(f"no {split} item of {mixture.file} for {mixture}")
             lengths = np.minimum(store.lengths[members], mixture.max_length)
             order = np.argsort(lengths, kind="stable")
             self._members.append(members[order])

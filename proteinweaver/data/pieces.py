@@ -244,7 +244,9 @@ def _smooth_noise(length: int, rms: float, rng: np.random.Generator) -> NDArray[
 def _hide_around(
     piece: NDArray[np.int64], boundary: int, rng: np.random.Generator, most: int, ragged: bool
 ) -> None:
-    left, right = rng.integers(0, most + 1, size=2) if ragged else (most // 2, -(-most // 2))
+    left, right = rng.integers(0, most + 1, size=2)  # drawn always: one stream for either way
+    if not ragged:
+        left, right = most // 2, -(-most // 2)
     piece[max(0, boundary - left) : boundary + right] = -1
 
 

@@ -350,4 +350,4 @@ def turned(spin: Tensor) -> Tensor:
     angle = torch.linalg.vector_norm(spin, dim=-1)[:, None, None] / torch.pi
     # sin(a) / a and (1 - cos a) / a^2, and their slopes, are right at a = 0 too
     once, twice = torch.sinc(angle), 0.5 * torch.sinc(0.5 * angle).square()
-    return torch.eye(3) + once * hat + twice * (hat @ hat)
+    return torch.eye(3, dtype=spin.dtype, device=spin.device) + once * hat + twice * (hat @ hat)

@@ -49,6 +49,8 @@ _GROUP = (0, 1, 2, 2, 3, 3)
 _HIT, _NEXT = 4.0, 2
 #: Points that are asked at a time: their distances stay in the cache.
 _CHUNK = 2048
+#: Rows that are weighed at a time: little memory, however long the linker.
+_ROWS = 32768
 
 FloatArray = NDArray[np.float64]
 
@@ -112,17 +114,28 @@ def linker_motions(
     Returns
     -------
     Motions
+        Likeliest first.
+
+    Raises
+    ------
+    ValueError
+        If a domain has fewer than six residues beside the linker, or no stretch is so long.
     """
     start, stop = linker
     width = stop - start + 2 * FLANK
+    if start < FLANK or stop + FLANK > len(chain):
+        raise ValueError(f"fewer than {FLANK} residues beside the linker {linker} of {len(chain)}")
     rows = stretches.starts(width, without)
-    if len(rows) > most:  # terms of those alone that can be kept
-        rough = _log_weight(stretches, chain, linker, kinds)[rows]
-        rows = np.sort(rows[np.argpartition(-rough, most)[:most]])
-    terms = _terms(stretches, rows, chain, linker, kinds)
+    if not len(rows):
+        raise ValueError(f"no native stretch of {width} residues")
+    rules = _rules(chain, linker, kinds)
+    if len(rows) > most:  # terms of those alone that may be kept; rounding decides about no one
+        rough, some = _log_weight(stretches, rules)[rows], min(most + most // 50, len(rows) - 1)
+        rows = np.sort(rows[np.argpartition(-rough, some)[: some + 1]])
+    terms = _terms(stretches, rows, rules)
     constants = pose_constants()
     log_weight = terms @ np.concatenate((constants["types"], constants["torsions"]))
-    best = np.argsort(-log_weight, kind="stable")
+    best = np.argsort(-log_weight, kind="stable")[:most]
     rows, terms, log_weight = rows[best], terms[best], log_weight[best]
 
     def laid(place: int) -> tuple[FloatArray, FloatArray]:
@@ -141,69 +154,88 @@ def linker_motions(
     return Motions(back @ turn, shift, terms, log_weight.astype(np.float64), hits)
 
 
-def _log_weight(
-    stretches: Stretches,
-    chain: NDArray[np.floating],
-    linker: tuple[int, int],
-    kinds: NDArray[np.integer],
-) -> NDArray[np.float32]:
+@dataclass(frozen=True)
+class _Rule:
+    """What one residue of a stretch is compared with.
+
+    Parameters
+    ----------
+    alike : ndarray, dtype=float64, shape=(21,)
+        Likeness of every type.
+    of_types : int
+        Which constant it is multiplied by.
+    phi, psi : float
+        Known torsions (radians); NaN where there is none.
+    of_torsions : int or None
+        Which constant belongs to them; None in the linker.
+    """
+
+    alike: FloatArray
+    of_types: int
+    phi: float
+    psi: float
+    of_torsions: int | None
+
+
+def _rules(
+    chain: NDArray[np.floating], linker: tuple[int, int], kinds: NDArray[np.integer]
+) -> list[_Rule]:
+    """One rule for every residue of a stretch."""
+    start, stop = linker
+    first, width = start - FLANK, stop - start + 2 * FLANK
+    # the domains lie anywhere: no torsion spans the linker, even where it has no residues
+    apart = np.zeros(len(chain), dtype=bool)
+    apart[start - 1 : stop] = True
+    phi, psi, _ = backbone_torsions(chain, apart)
+    blosum = pose_constants()["blosum"]
+    rules = []
+    for k in range(width):
+        alike = blosum[min(int(kinds[first + k]), UNKNOWN)]
+        of_types, of_torsions = 0, None
+        if not FLANK <= k < width - FLANK:
+            away = min(abs(k - FLANK + 1), abs(k - width + FLANK))
+            of_types, of_torsions = 1 if away < 3 else 2, _GROUP[away]
+        rules.append(
+            _Rule(alike, of_types, float(phi[first + k]), float(psi[first + k]), of_torsions)
+        )
+    return rules
+
+
+def _log_weight(stretches: Stretches, rules: list[_Rule]) -> NDArray[np.float32]:
     """Log-weights of all rows as starts, broken ones too, up to a constant and rounding.
 
     The sum over the residues of a stretch is a correlation of traits and what they are worth.
     """
-    start, stop = linker
-    constants = pose_constants()
-    worth = np.zeros((stop - start + 2 * FLANK, len(stretches.traits)))
-    angles = backbone_torsions(chain)[:2]
-    for k, row in enumerate(worth):
-        here = start - FLANK + k
-        of_types, of_torsions = _columns(k, len(worth))
-        alike = constants["blosum"][min(int(kinds[here]), UNKNOWN)]
-        row[: UNKNOWN + 1] = constants["types"][of_types] * alike
-        for first, known in zip((UNKNOWN + 1, UNKNOWN + 4), angles, strict=True):
-            if of_torsions is not None and np.isfinite(known[here]):
-                way = np.array((np.cos(known[here]), np.sin(known[here]), -1.0))
-                row[first : first + 3] = constants["torsions"][of_torsions] * way
-    of_residue = worth.astype(np.float32) @ stretches.traits
-    number = of_residue.shape[1] - len(worth) + 1
-    out = np.zeros(number, dtype=np.float32)
-    for k, values in enumerate(of_residue):
-        out += values[k : k + number]
+    constants, traits = pose_constants(), stretches.traits
+    worth = np.zeros((len(rules), len(traits)), dtype=np.float32)
+    for row, rule in zip(worth, rules, strict=True):
+        row[: UNKNOWN + 1] = constants["types"][rule.of_types] * rule.alike
+        for first, known in ((UNKNOWN + 1, rule.phi), (UNKNOWN + 4, rule.psi)):
+            if rule.of_torsions is not None and np.isfinite(known):
+                way = np.array((np.cos(known), np.sin(known), -1.0))
+                row[first : first + 3] = constants["torsions"][rule.of_torsions] * way
+    out = np.zeros(traits.shape[1] - len(rules) + 1, dtype=np.float32)
+    for first in range(0, len(out), _ROWS):
+        part = out[first : first + _ROWS]
+        of_residue = worth @ traits[:, first : first + len(part) + len(rules) - 1]
+        for k, values in enumerate(of_residue):
+            part += values[k : k + len(part)]
     return out
 
 
-def _columns(k: int, width: int) -> tuple[int, int | None]:
-    """Which constant of types, and which of torsions, belongs to residue k of a stretch."""
-    if FLANK <= k < width - FLANK:
-        return 0, None
-    away = min(abs(k - FLANK + 1), abs(k - width + FLANK))
-    return 1 if away < 3 else 2, _GROUP[away]
-
-
 def _terms(
-    stretches: Stretches,
-    rows: NDArray[np.int64],
-    chain: NDArray[np.floating],
-    linker: tuple[int, int],
-    kinds: NDArray[np.integer],
+    stretches: Stretches, rows: NDArray[np.int64], rules: list[_Rule]
 ) -> NDArray[np.float32]:
     """Likeness of types (linker, near, far flank) and minus that of torsions by place, (M, 7)."""
-    start, stop = linker
-    width = stop - start + 2 * FLANK
-    blosum = pose_constants()["blosum"].astype(np.float32)
-    angles = backbone_torsions(chain)[:2]
     terms = np.zeros((len(rows), 7), dtype=np.float32)
-    for k in range(width):
-        here = start - FLANK + k
-        alike = blosum[min(int(kinds[here]), UNKNOWN)]
-        of_types, of_torsions = _columns(k, width)
-        terms[:, of_types] += alike[stretches.kind[rows + k]]
-        if of_torsions is None:
+    for k, rule in enumerate(rules):
+        terms[:, rule.of_types] += rule.alike.astype(np.float32)[stretches.kind[rows + k]]
+        if rule.of_torsions is None:
             continue
-        for known, other in zip(angles, (stretches.phi, stretches.psi), strict=True):
-            if np.isfinite(known[here]):
-                off = 1.0 - np.cos(other[rows + k] - np.float32(known[here]))
-                terms[:, 3 + of_torsions] -= np.nan_to_num(off, nan=2.0)
+        for known, other in ((rule.phi, stretches.phi), (rule.psi, stretches.psi)):
+            if np.isfinite(known):
+                off = 1.0 - np.cos(other[rows + k] - np.float32(known))
+                terms[:, 3 + rule.of_torsions] -= np.nan_to_num(off, nan=2.0)
     return terms
 
 

@@ -246,5 +246,5 @@ class EdgeEmbedding(nn.Module):
         edge = gather_residues(other, source)
         edge += own[:, :, None]
         edge += self.offset(offset.clamp(-bound, bound) + bound)
-        edge.flatten(0, 2).addmm_(geometry.flatten(0, 2), self.geometry.weight.t())
+        edge.view(-1, edge.shape[-1]).addmm_(geometry.flatten(0, 2), self.geometry.weight.t())
         return edge

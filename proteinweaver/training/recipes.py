@@ -79,9 +79,9 @@ def _ablations() -> dict[str, tuple[Mixture, ...]]:
     def told(**how: Any) -> tuple[Mixture, ...]:
         return tuple(replace(m, insides=Insides(**how)) for m in (chains, domains))
 
-    whole = replace(chains, tasks={"domains": 1.0})
+    whole = replace(chains, tasks={"domains": 1.0})  # no segments as pseudo-domains
     return {
-        "assembler, no pseudo-domains": (whole,),
+        "assembler, chains alone": (whole,),
         "assembler, annotated alone": (replace(chains, annotated=True), domains),
         "assembler, exact insides": told(deformed=0.0),
         "assembler, even linkers": told(ragged=False),
@@ -138,5 +138,15 @@ def held_out(chosen: tuple[Mixture, ...]) -> tuple[Mixture, ...]:
         for name, odds in mixture.tasks.items():
             told = "elements" if name == "frayed" else name
             tasks[told] = tasks.get(told, 0.0) + odds
-        plain.append(replace(mixture, tasks=tasks, trim=0.0, interface=0))
+        usual = Mixture(mixture.file, tasks)
+        plain.append(
+            replace(
+                mixture,
+                tasks=tasks,
+                trim=usual.trim,
+                insides=usual.insides,
+                annotated=usual.annotated,
+                interface=usual.interface,
+            )
+        )
     return tuple(plain)

@@ -1,5 +1,7 @@
 """What a task tells of a structure, and what a batch keeps of it."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -105,6 +107,9 @@ def test_held_out_losses_are_of_whole_natives_told_in_full():
             assert "frayed" in mixture.tasks and "frayed" not in plain.tasks
             assert sum(plain.tasks.values()) == pytest.approx(sum(mixture.tasks.values()))
     assert held_out(mixtures("assembler")) == mixtures("assembler")
+    for name in ("annotated alone", "exact insides", "even linkers", "about interfaces"):
+        changed = mixtures(f"assembler, {name}")
+        assert changed != mixtures("assembler") == held_out(changed)
 
 
 @pytest.mark.parametrize("make", [domains_task, segments_task])
@@ -154,8 +159,14 @@ def test_crops_about_interfaces_hold_two_domains(stores):
 
 
 def test_only_annotated_chains_where_asked(stores):
-    chains = stores["chains"]
-    some = Mixture("chains", {"domains": 1.0}, annotated=True).members(chains, "train")
-    every = Mixture("chains", {"domains": 1.0}).members(chains, "train")
-    assert chains.annotated[some].all()
-    assert set(some) == {k for k in every if chains.item(int(k)).annotated}
+    chains = copy.copy(stores["chains"])
+    mixture = Mixture("chains", {"domains": 1.0}, annotated=True)
+    every = chains.members("train")
+    some = np.zeros(len(chains), dtype=np.uint8)
+    some[every[::2]] = 1
+    chains.arrays = {**chains.arrays, "boundaries": some}
+    np.testing.assert_array_equal(mixture.members(chains, "train"), every[::2])
+    assert [chains.item(int(k)).annotated for k in every[:2]] == [True, False]
+    chains.arrays = {**chains.arrays, "boundaries": 0 * some}
+    with pytest.raises(ValueError, match="no train item of chains"):
+        BatchSource({"chains": chains}, (mixture,), "train", 200, 0)

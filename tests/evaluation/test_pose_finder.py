@@ -105,6 +105,30 @@ def test_the_best_of_all_stretches_are_kept(task, stretches):
     np.testing.assert_allclose(few.rot, whole.rot[:20], atol=1e-9)
 
 
+@pytest.mark.parametrize("linker", [(26, 26), (26, 27)])
+def test_how_domains_lie_is_no_matter(task, stretches, linker):
+    """No torsion is known across a linker, even one of no residues."""
+    start, stop = linker
+    chain = task.coord.astype(np.float64)
+    chain[start:stop] = np.nan
+    moved = chain.copy()
+    moved[stop:] = chain[stop:] @ Rotation.random(random_state=1).as_matrix().T + 30.0
+    found = [linker_motions(stretches, x, linker, task.aatype) for x in (chain, moved)]
+    np.testing.assert_allclose(found[0].log_weight, found[1].log_weight, atol=1e-4)
+
+
+def test_too_little_to_go_by_is_told(task, stretches):
+    with pytest.raises(ValueError, match="fewer than 6 residues"):
+        linker_motions(stretches, task.coord, (5, 9), task.aatype)
+    with pytest.raises(ValueError, match="no native stretch of 70"):
+        linker_motions(
+            stretches,
+            np.concatenate([task.coord] * 2),
+            (20, 78),
+            np.concatenate([task.aatype] * 2),
+        )
+
+
 def test_hits_are_counted(task, stretches):
     """CA of the linker under 4 A of a CA of either domain, but for two residues beside it."""
     motions = linker_motions(stretches, task.coord, (26, 32), task.aatype, most=1)

@@ -1,6 +1,7 @@
 """Where assemblies begin: rigid domains, other poses for every design, nothing against a wish."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -115,6 +116,18 @@ def test_designs_of_one_plan_begin_at_different_poses(domain, stretches):
     assert rmsd(found[0].coord[:, 1], found[1].coord[:, 1]) > 1.0
     alone = StartPoses(stretches).chain(asked[1], insides(asked[1]))
     np.testing.assert_array_equal(alone.coord, found[1].coord)
+
+
+def test_where_a_file_lies_is_no_matter(domain, stretches, tmp_path):
+    """The same domain from another folder begins at the same poses."""
+    copied = tmp_path / Path(domain).name
+    copied.write_bytes(Path(domain).read_bytes())
+    starts = [
+        StartPoses(stretches).chain(plan, insides(plan))
+        for file in (domain, str(copied))
+        for plan in plans(file, linker=("8",), n=1)
+    ]
+    np.testing.assert_array_equal(starts[0].coord, starts[1].coord)
 
 
 def test_the_third_domain_keeps_clear_of_both_others(domain, stretches):
