@@ -31,7 +31,7 @@ from samplers.noise import derive_seed
 __all__ = ["FOUND_T", "SEARCH", "FoundStart", "StartPoses", "can_be_found"]
 
 #: Time of the noise on found poses.
-FOUND_T = 0.3
+FOUND_T = 0.1
 #: Most domains that are placed: chains of eight come out too wide (docs/assembly.md).
 _DOMAINS = 4
 #: Different poses of one joint.
