@@ -31,14 +31,14 @@ from samplers.noise import derive_seed
 __all__ = ["FOUND_T", "SEARCH", "FoundStart", "StartPoses", "can_be_found"]
 
 #: Time of the noise on found poses.
-FOUND_T = 0.1
+FOUND_T = 0.3
 #: Most domains that are placed: chains of eight come out too wide (docs/assembly.md).
 _DOMAINS = 4
 #: Different poses of one joint.
 _TRIES = 16
 #: The full search (one to two seconds a joint), among poses that hold nearly the contacts that
 #: designs are checked for.
-SEARCH = FinderSettings(contacts=0.4)
+SEARCH = FinderSettings(contacts=0.6)
 #: Fewest native stretches as long as a linker: below it they say nothing.
 _STRETCHES = 1000
 #: Searches that are kept.
