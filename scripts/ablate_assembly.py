@@ -23,7 +23,6 @@ import numpy as np
 import torch
 
 from proteinweaver.data.batches import BatchSource, Mixture
-from proteinweaver.data.datamodule import NumberedBatch
 from proteinweaver.data.pieces import Insides
 from proteinweaver.data.store import StructureStore
 from proteinweaver.evaluation.intervals import mean_interval
@@ -37,7 +36,7 @@ from proteinweaver.training.config import (
 )
 from proteinweaver.training.recipes import ABLATIONS
 from proteinweaver.training.run import train
-from proteinweaver.training.tasks import TASKS
+from proteinweaver.training.tasks import held_out_rows
 
 WHOLE = "assembler"
 WEIGHTS = Path(__file__).resolve().parents[1] / "proteinweaver" / "weights"
@@ -72,9 +71,6 @@ def configured(a: argparse.Namespace, recipe: str, seed: int, out: Path) -> Trai
 def losses(config: TrainConfig, state: dict[str, torch.Tensor], a: argparse.Namespace) -> dict:
     """Held-out losses of weights by set and column, one number a batch."""
     stores = {"chains": StructureStore(a.data / "chains.npz")}
-    task = TASKS[config.stage](config)
-    task.net.load_state_dict(state)
-    task.net.eval()
     found: dict[str, dict[str, list[float]]] = {}
     for name, deformed in HELD_OUT.items():
         told = Mixture(
@@ -85,13 +81,8 @@ def losses(config: TrainConfig, state: dict[str, torch.Tensor], a: argparse.Name
             insides=Insides(deformed=deformed),
         )
         source = BatchSource(stores, (told,), "valid", a.residues, 1)
-        found[name] = {column: [] for column in COLUMNS}
-        for number in range(a.batches):
-            batch = source.batch(number)
-            with torch.no_grad():
-                row = task.held_out_losses(NumberedBatch(number, batch, batch.residues))
-            for column in COLUMNS:
-                found[name][column].append(round(float(row[column]), 5))
+        rows = held_out_rows(config, state, source, a.batches)
+        found[name] = {column: rows[column].round(5).tolist() for column in COLUMNS}
     return found
 
 

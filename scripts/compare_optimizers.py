@@ -26,7 +26,6 @@ import numpy as np
 import torch
 from scipy.stats import t as student
 
-from proteinweaver.data.datamodule import NumberedBatch
 from proteinweaver.nets.denoiser import DenoiserConfig
 from proteinweaver.training.checkpoints import Checkpoint, read_checkpoint
 from proteinweaver.training.config import (
@@ -39,7 +38,7 @@ from proteinweaver.training.config import (
 from proteinweaver.training.optimizers import SETTINGS, with_optimizer
 from proteinweaver.training.run import train
 from proteinweaver.training.sources import open_sources
-from proteinweaver.training.tasks import TASKS
+from proteinweaver.training.tasks import held_out_rows
 
 
 def one_run(a: argparse.Namespace, name: str, seed: int, rate: float) -> dict[str, float]:
@@ -89,15 +88,8 @@ def held_out(
     source = open_sources(config, out).valid
     if source is None:
         raise SystemExit("nothing is held out in this data")
-    task = TASKS[config.stage](config)
-    task.net.load_state_dict(checkpoint.state)
-    task.net.eval()
-    rows = []
-    with torch.no_grad():
-        for number in range(batches):
-            batch = source.batch(number)
-            rows.append(task.held_out_losses(NumberedBatch(number, batch, batch.residues)))
-    losses = {name: float(np.mean([float(row[name]) for row in rows])) for name in rows[0]}
+    rows = held_out_rows(config, checkpoint.state, source, batches)
+    losses = {name: float(values.mean()) for name, values in rows.items()}
     cost = {name: float(getattr(checkpoint, name)) for name in ("step", "residues", "minutes")}
     return losses | cost
 

@@ -15,10 +15,10 @@ and a linker law, with and without the sequence (`proteinweaver.evaluation.docki
 from stretches of the train split's chains (`proteinweaver.evaluation.pose_finder`); the assembler
 from noise; the assembler from found poses, as `assemble --linker SEQUENCE` finds them, or from
 docked ones, with the noise of time --start-t; and the same network without the map, starting from
-random poses. Ours are ordered by the hard checks
-of poses and bonds, then by score or, found poses, as they were found. Rows are written as they
-come, so a killed run goes on where it stopped; rows of other weights, seeds or k are left alone.
-Intervals are bootstraps; differences are paired and draw clusters.
+random poses. Ours are ordered by the hard checks of poses and bonds, then by score or, found ones,
+as they were found. Rows are written as they come, so a killed run goes on where it stopped; rows
+of other weights, seeds or k are left alone. Intervals are bootstraps; differences are paired and
+draw clusters.
 """
 
 import argparse

@@ -21,7 +21,6 @@ import torch
 from scipy.optimize import least_squares
 
 from proteinweaver.data.batches import BatchSource
-from proteinweaver.data.datamodule import NumberedBatch
 from proteinweaver.data.store import StructureStore
 from proteinweaver.evaluation.critic import load_critic, soundness_of
 from proteinweaver.evaluation.geometry import chain_metrics
@@ -31,7 +30,7 @@ from proteinweaver.generation.config import GenerateConfig
 from proteinweaver.training.checkpoints import initial_state
 from proteinweaver.training.config import TrainConfig
 from proteinweaver.training.recipes import held_out, mixtures
-from proteinweaver.training.tasks import TASKS
+from proteinweaver.training.tasks import held_out_rows
 
 REPO = Path(__file__).resolve().parents[1]
 SHIPPED = REPO / "proteinweaver" / "weights"
@@ -62,18 +61,9 @@ def losses(weights: Path, a: argparse.Namespace) -> np.ndarray:
     """Held-out loss of every batch, shape (batches,)."""
     state, model = initial_state(str(weights / "domain.safetensors"))
     config = TrainConfig(stage="domain", out="", model=model)
-    task = TASKS["domain"](config)
-    task.net.load_state_dict(state)
-    task.net.eval()
     stores = {"domains": StructureStore(a.data / "domains.npz")}
     source = BatchSource(stores, held_out(mixtures("domain")), "valid", 1900, 1)
-    found = []
-    for number in range(a.batches):
-        batch = source.batch(number)
-        with torch.no_grad():
-            row = task.held_out_losses(NumberedBatch(number, batch, batch.residues))
-        found.append(float(row["total"]))
-    return np.array(found)
+    return held_out_rows(config, state, source, a.batches)["total"]
 
 
 def quality(weights: Path, a: argparse.Namespace) -> dict[str, list[float]]:

@@ -65,6 +65,9 @@ class Insides:
     ragged: bool = True
 
 
+_USUAL = Insides()
+
+
 @dataclass(frozen=True)
 class Task:
     """What is known of a structure.
@@ -115,9 +118,7 @@ def _ss_tokens(length: int, runs: list[tuple[str, int, int]]) -> NDArray[np.int6
     return tokens
 
 
-def no_map_task(
-    item: StructureItem, rng: np.random.Generator, insides: Insides | None = None
-) -> Task:
+def no_map_task(item: StructureItem, rng: np.random.Generator, insides: Insides = _USUAL) -> Task:
     """Nothing known."""
     n = len(item)
     return Task(np.full(n, -1, np.int64), np.zeros((n, 4, 3), np.float32), np.zeros(n, np.int64))
@@ -160,16 +161,14 @@ def find_hairpins(
 
 
 def elements_task(
-    item: StructureItem, rng: np.random.Generator, insides: Insides | None = None
+    item: StructureItem, rng: np.random.Generator, insides: Insides = _USUAL
 ) -> Task:
     """Ideal elements where the native has them; loops unknown, secondary structure told."""
     runs = element_runs(item)
     return _told_elements(item, runs, _ss_tokens(len(item), runs), rng)
 
 
-def frayed_task(
-    item: StructureItem, rng: np.random.Generator, insides: Insides | None = None
-) -> Task:
+def frayed_task(item: StructureItem, rng: np.random.Generator, insides: Insides = _USUAL) -> Task:
     """Like `elements_task`, but elements lose ends and some are not told.
 
     Natives are few and a blueprint nearly names one, so that a network may learn folds by heart in
@@ -251,10 +250,9 @@ def _hide_around(
 
 
 def segments_task(
-    item: StructureItem, rng: np.random.Generator, insides: Insides | None = None
+    item: StructureItem, rng: np.random.Generator, insides: Insides = _USUAL
 ) -> Task:
     """Two to four native segments cut at loops, a few residues hidden at every cut."""
-    insides = insides or Insides()
     n = len(item)
     loops = [i for i in range(12, n - 12) if item.sse[i] == 2]
     count = min(int(rng.integers(1, 4)), max(1, n // 25))
@@ -274,11 +272,8 @@ def segments_task(
     return _native_pieces(item, piece, rng, insides.deformed)
 
 
-def domains_task(
-    item: StructureItem, rng: np.random.Generator, insides: Insides | None = None
-) -> Task:
+def domains_task(item: StructureItem, rng: np.random.Generator, insides: Insides = _USUAL) -> Task:
     """Known domains, annotated or automatic; linkers and residues at boundaries hidden."""
-    insides = insides or Insides()
     piece = item.domain.astype(np.int64) - 1
     changes = np.flatnonzero(np.diff(item.domain.astype(np.int64)) != 0) + 1
     for boundary in changes:

@@ -27,9 +27,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from proteinweaver.evaluation.stretches import UNKNOWN, Stretches
+from proteinweaver.evaluation.stretches import Stretches
 from proteinweaver.evaluation.superposition import lay_on_many
 from proteinweaver.evaluation.torsions import backbone_torsions
+from proteinweaver.structure.residues import UNKNOWN
 
 __all__ = [
     "FLANK",

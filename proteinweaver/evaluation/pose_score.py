@@ -25,6 +25,7 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 from proteinweaver.evaluation.docking import SideChains, contact_odds
+from proteinweaver.structure.residues import UNKNOWN
 
 __all__ = ["SHELLS", "TERMS", "Fields", "pose_terms"]
 
@@ -46,7 +47,7 @@ _SOFT, _HARD = 0.5, 0.35
 _TAIL = 9.0
 #: Grid step, and how far the grid goes beyond the domain, so that its rim counts nothing.
 _VOXEL, _PAD = 1.25, 16.75
-_KINDS = 21
+_KINDS = UNKNOWN + 1
 #: Poses that are looked up, and points that are counted, at a time: they stay in the cache.
 _CHUNK, _POINTS = 1024, 64
 

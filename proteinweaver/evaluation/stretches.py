@@ -13,14 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proteinweaver.data.store import SPLITS, StructureStore
-from proteinweaver.evaluation.torsions import dihedral
+from proteinweaver.evaluation.torsions import backbone_torsions
+from proteinweaver.structure.residues import UNKNOWN
 
-__all__ = ["STRETCHES", "UNKNOWN", "Stretches", "packed", "unpacked"]
+__all__ = ["STRETCHES", "Stretches", "packed", "unpacked"]
 
 #: Native chains that ship with the package (``scripts/build_stretches.py``).
 STRETCHES = Path(__file__).with_name("stretches.npz")
-#: Type of a residue that has no known one.
-UNKNOWN = 20
 _UNIT = 0.1  # angstrom
 
 
@@ -114,15 +113,12 @@ class Stretches:
         cluster: NDArray[np.integer],
     ) -> "Stretches":
         """Residues one behind the other, shapes (R, 3, 3) and (R,), broken after some."""
-        n, ca, c = (np.asarray(coord[:, k]) for k in range(3))
-        phi, psi = np.full((2, len(coord)), np.nan, dtype=np.float32)
-        phi[1:] = np.where(broken[:-1], np.nan, dihedral(c[:-1], n[1:], ca[1:], c[1:]))
-        psi[:-1] = np.where(broken[:-1], np.nan, dihedral(n[:-1], ca[:-1], c[:-1], n[1:]))
+        phi, psi, _ = backbone_torsions(coord, broken)
         return cls(
             coord.astype(np.float32),
             kind.astype(np.int64).clip(0, UNKNOWN),
-            phi,
-            psi,
+            phi.astype(np.float32),
+            psi.astype(np.float32),
             np.concatenate(([0], np.cumsum(broken)[:-1])),
             cluster.astype(np.int64),
         )

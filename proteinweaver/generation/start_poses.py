@@ -36,8 +36,8 @@ FOUND_T = 0.3
 _DOMAINS = 4
 #: Different poses of one joint.
 _TRIES = 16
-#: The full search (one to two seconds a joint), among poses that hold nearly the contacts that
-#: designs are checked for.
+#: The full search (one to two seconds a joint), among poses that hold the contacts that designs
+#: are checked for.
 SEARCH = FinderSettings(contacts=0.6)
 #: Fewest native stretches as long as a linker: below it they say nothing.
 _STRETCHES = 1000
@@ -106,6 +106,10 @@ class StartPoses:
     _ranks: dict[tuple[str, int], list[int]] = field(default_factory=dict, init=False)
     _seen: dict[tuple[str, int], Counter[object]] = field(default_factory=dict, init=False)
 
+    @property
+    def _library(self) -> Stretches:
+        return self.stretches or Stretches.shipped()
+
     def chain(self, plan: DesignPlan, insides: Sequence[NDArray[np.float32]]) -> FoundStart | None:
         """Place the domains of a plan.
 
@@ -122,7 +126,6 @@ class StartPoses:
             None where a linker is longer than native chains tell of.
         """
         rank, share = self._rank(plan), 1.0
-        stretches = self.stretches or Stretches.shipped()
         tries: list[int] = []
         chain = np.full((plan.length, 4, 3), np.nan)
         kinds = plan.linker_types.astype(np.int64)
@@ -139,7 +142,7 @@ class StartPoses:
                 continue
             stop = segment.start
             start = plan.domains[number - 2].stop
-            if len(stretches.starts(stop - start + 2 * FLANK)) < _STRETCHES:
+            if len(self._library.starts(stop - start + 2 * FLANK)) < _STRETCHES:
                 return None
             found = self._joint(where, chain[: segment.stop], kinds, (start, stop))
             rank, taken = divmod(rank, len(found.rot))
@@ -170,7 +173,7 @@ class StartPoses:
                 kinds[: len(chain)],
                 _TRIES,
                 torch.Generator().manual_seed(derive_seed("poses", *map(str, where)) % 2**63),
-                self.stretches or Stretches.shipped(),
+                self._library,
                 SEARCH,
             )
             self._found[where] = _clear(found, chain[linker[1] :, 1], far)

@@ -138,15 +138,6 @@ def held_out(chosen: tuple[Mixture, ...]) -> tuple[Mixture, ...]:
         for name, odds in mixture.tasks.items():
             told = "elements" if name == "frayed" else name
             tasks[told] = tasks.get(told, 0.0) + odds
-        usual = Mixture(mixture.file, tasks)
-        plain.append(
-            replace(
-                mixture,
-                tasks=tasks,
-                trim=usual.trim,
-                insides=usual.insides,
-                annotated=usual.annotated,
-                interface=usual.interface,
-            )
-        )
+        sizes = (mixture.share, mixture.min_length, mixture.max_length)
+        plain.append(Mixture(mixture.file, tasks, *sizes, coarse=mixture.coarse))
     return tuple(plain)

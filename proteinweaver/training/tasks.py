@@ -1,11 +1,15 @@
 """The training tasks. A stage differs in data and conditioning only, not in code."""
 
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from proteinweaver.data.batches import BatchSource
 from proteinweaver.data.datamodule import NumberedBatch
 from proteinweaver.diffusion.objective import denoising_losses, total_loss
 from proteinweaver.diffusion.process import FrameProcess
@@ -17,7 +21,7 @@ from proteinweaver.training.config import TrainConfig
 from proteinweaver.training.optimised import OptimisedTask
 from proteinweaver.training.schedule import VALID_TIMES, draw_times, step_seed
 
-__all__ = ["TASKS", "Assembler", "DenoisingTask", "DomainGenerator", "Layout"]
+__all__ = ["TASKS", "Assembler", "DenoisingTask", "DomainGenerator", "Layout", "held_out_rows"]
 
 
 class DenoisingTask(OptimisedTask):
@@ -160,3 +164,34 @@ class Assembler(DenoisingTask):
 TASKS: dict[str, type[DenoisingTask]] = {
     task.stage: task for task in (Layout, DomainGenerator, Assembler)
 }
+
+
+def held_out_rows(
+    config: TrainConfig, state: Mapping[str, Tensor], source: BatchSource, batches: int
+) -> dict[str, NDArray[np.float64]]:
+    """Held-out losses of weights, batch by batch.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        Names the stage, the network and the losses.
+    state : mapping of str to Tensor
+        Weights of the network.
+    source : BatchSource
+    batches : int
+        The first so many are measured.
+
+    Returns
+    -------
+    dict of str to ndarray, dtype=float64, shape=(batches,)
+        By the names of `DenoisingTask.held_out_losses`.
+    """
+    task = TASKS[config.stage](config)
+    task.net.load_state_dict(state)
+    task.net.eval()
+    rows = []
+    with torch.no_grad():
+        for number in range(batches):
+            batch = source.batch(number)
+            rows.append(task.held_out_losses(NumberedBatch(number, batch, batch.residues)))
+    return {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
