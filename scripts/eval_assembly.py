@@ -14,11 +14,10 @@ linker can span; the most contact-rich of 400 such; rigid docking on a grid with
 and a linker law, with and without the sequence (`proteinweaver.evaluation.docking`); poses found
 from stretches of the train split's chains (`proteinweaver.evaluation.pose_finder`); the assembler
 from noise; the assembler from found poses, as `assemble --linker SEQUENCE` finds them, or from
-docked ones, with the noise of time --start-t; and the same network without the map, starting from
-random poses. Ours are ordered by the hard checks of poses and bonds, then by score or, found ones,
-as they were found. Rows are written as they come, so a killed run goes on where it stopped; rows
-of other weights, seeds or k are left alone. Intervals are bootstraps; differences are paired and
-draw clusters.
+docked ones; and the same network without the map, starting from random poses with noise. Ours are
+ordered by the hard checks of poses and bonds, then by score or, found ones, as they were found.
+Rows are written as they come, so a killed run goes on where it stopped; rows of other weights,
+seeds or k are left alone. Intervals are bootstraps; differences are paired and draw clusters.
 """
 
 import argparse
@@ -34,7 +33,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from proteinweaver.domains.trends import CONTACT_SHARE, native_contacts
+from proteinweaver.domains.trends import native_contacts
 from proteinweaver.evaluation.contenders import CONTENDERS, bridged, docked_pair
 from proteinweaver.evaluation.docking import DockingSettings
 from proteinweaver.evaluation.pose_finder import FinderSettings, found_pair
@@ -52,9 +51,10 @@ from proteinweaver.evaluation.table import render, to_json
 from proteinweaver.evaluation.tasks import MIN_LINKER, NativeTask, native_pairs
 from proteinweaver.generation.assembly_stage import AssemblyRequest, Inside, assemble_domains
 from proteinweaver.generation.model import LoadedModel, load_model
+from proteinweaver.generation.pose_assembly import LINKERS_T, SETTLING_T, assemble_poses
 from proteinweaver.generation.quality import judge
 from proteinweaver.generation.settings import assembler_sampler
-from proteinweaver.generation.start_poses import FOUND_T, SEARCH
+from proteinweaver.generation.start_poses import SEARCH
 from proteinweaver.generation.weave import check_sampler
 from samplers.noise import NoiseKey
 
@@ -63,7 +63,10 @@ DATA = Path(os.environ.get("PROTEINWEAVER_DATA", REPO.parent / "shared" / "data"
 #: Drift that a domain may have by mode, and room of a linker's bond (angstrom).
 DRIFT, BOND = {"rigid": 0.5, "adapt": 1.0}, 0.1
 OURS = ("assembler", "assembler, from docking", "assembler, from found poses", "no map")
+FROM_POSES = ("assembler, from docking", "assembler, from found poses")
 FINDER = "found poses"
+#: Time of the noise from which the network goes on alone, without the insides.
+NO_MAP_T = 0.5
 #: What ours is compared with, by the median of the best pose.
 OTHERS = (FINDER, "docking", "docking, no sequence", "best of 400", "random poses", "no map")
 COMPARED = ("best_pose", "reached", "first_pose", "first_f1", "best_f1")
@@ -91,23 +94,14 @@ class Network:
             return [AssemblyRequest(len(task), insides, key) for key in keys]
         rng = np.random.default_rng([seed, len(task)])
         if name == "no map":
-            insides, t = (), 0.5
+            insides = ()
             starts = random_poses(task.coord, task.domain, k, rng)
+        elif name == "assembler, from docking":
+            starts = docked_pair(task, k, rng)
         else:
-            t = self.options.start_t
-            if name == "assembler, from docking":
-                starts = docked_pair(task, k, rng)
-            else:
-                starts = found_pair(task, k, rng, Stretches.shipped(), SEARCH)
+            starts = found_pair(task, k, rng, Stretches.shipped(), SEARCH)
         return [
-            AssemblyRequest(
-                len(task),
-                insides,
-                key,
-                start=_start(chain, task),
-                start_t=t,
-                contact_share=self.options.draw,
-            )
+            AssemblyRequest(len(task), insides, key, start=_start(chain, task), start_t=NO_MAP_T)
             for key, chain in zip(keys, starts, strict=False)
         ]
 
@@ -118,8 +112,8 @@ class Network:
         """
         requests = self.requests(name, task, k)
         is_found = name == "assembler, from found poses"
-        sampling = self.sampling.part(self.options.start_t) if is_found else self.sampling
-        found = [chain.coord for chain in assemble_domains(self.model, requests, sampling)]
+        way = assemble_poses if name in FROM_POSES else assemble_domains
+        found = [chain.coord for chain in way(self.model, requests, self.sampling)]
         finite = [coord for coord in found if np.isfinite(coord).all()]
         trust = [self._trust(task, coord) for coord in finite]
         if is_found:
@@ -189,7 +183,7 @@ def run(options: argparse.Namespace, tasks: dict[str, list[NativeTask]]) -> list
     shared = {"k": options.k, "seed": options.seed, "min_linker": options.min_linker}
     ours = {**shared, "mode": options.mode, "weights": sha}
     docking, finder = asdict(DockingSettings()), asdict(FinderSettings())
-    started = {**ours, "start_t": options.start_t, "draw": options.draw}
+    started = {**ours, "linkers_t": LINKERS_T, "settling_t": SETTLING_T}
     settings: dict[str, object] = {
         **{name: shared for name in CONTENDERS},
         **{name: {**shared, **docking} for name in CONTENDERS if name.startswith("docking")},
@@ -268,10 +262,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("-n", type=int, help="tasks of every split, evenly spaced; default all")
     parser.add_argument("--contenders", nargs="+", default=[*OURS, FINDER, *CONTENDERS])
     parser.add_argument("--mode", default="adapt", choices=tuple(DRIFT))
-    parser.add_argument("--start-t", type=float, default=FOUND_T, help="time of noise on starts")
-    parser.add_argument(
-        "--draw", type=float, default=CONTACT_SHARE, help="contacts drawn to, of the native trend"
-    )
     parser.add_argument("--weights", type=Path, help="folder of weights; default shipped")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seed", type=int, default=0)

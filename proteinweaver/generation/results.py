@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from proteinweaver import __version__
 from proteinweaver.generation.jobs import DesignPlan
 from proteinweaver.generation.settings import RunConfig
-from proteinweaver.generation.start_poses import FOUND_T, FoundStart
+from proteinweaver.generation.start_poses import FoundStart
 from proteinweaver.io.layout import residue_map
 from proteinweaver.io.mmcif import cif_text
 from proteinweaver.io.pdb import pdb_text
@@ -161,11 +161,11 @@ def side_file(design: Design, config: RunConfig, settings: Mapping[str, Any]) ->
 
 
 def _found_poses(found: FoundStart | None) -> dict[str, Any]:
-    """Tell which of the poses found at every joint assembly began at, from 1, and its noise."""
+    """Tell which of the poses found at every joint assembly began at, from 1."""
     if found is None:
         return {}
     tries, share = [k + 1 for k in found.tries], round(found.share, 4)
-    return {"found_poses": {"tries": tries, "share": share, "t": FOUND_T}}
+    return {"found_poses": {"tries": tries, "share": share}}
 
 
 def design_files(design: Design, config: RunConfig, settings: Mapping[str, Any]) -> dict[str, str]:

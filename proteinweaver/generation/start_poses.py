@@ -4,7 +4,7 @@ The assembler sees backbones. What types the residues of given domains have, and
 go on where a domain ends, tells more about their pose than it knows (docs/assembly.md), so
 domains are placed before it begins: one joint after the other along the chain, each by
 `proteinweaver.evaluation.pose_finder` against all that is placed already. The assembler then
-starts from that chain with the noise of `FOUND_T`, builds the linkers and settles the interfaces.
+starts from that chain (`proteinweaver.generation.pose_assembly`).
 
 Designs of one plan take different tries, the likeliest first. What a design begins at depends on
 its job and its index alone.
@@ -28,10 +28,8 @@ from proteinweaver.generation.jobs import DesignPlan, plan_design
 from proteinweaver.structure.residues import GLY, UNKNOWN
 from samplers.noise import derive_seed
 
-__all__ = ["FOUND_T", "SEARCH", "FoundStart", "StartPoses", "can_be_found"]
+__all__ = ["SEARCH", "FoundStart", "StartPoses", "can_be_found"]
 
-#: Time of the noise on found poses.
-FOUND_T = 0.3
 #: Most domains that are placed: chains of eight come out too wide (docs/assembly.md).
 _DOMAINS = 4
 #: Different poses of one joint.

@@ -33,11 +33,12 @@ from proteinweaver.generation.domain_stage import (
 )
 from proteinweaver.generation.jobs import DesignPlan, Job, Segment, Source
 from proteinweaver.generation.model import LoadedModel, has_model, load_model, pick_device
+from proteinweaver.generation.pose_assembly import assemble_poses
 from proteinweaver.generation.quality import judge
 from proteinweaver.generation.results import Design, Part
 from proteinweaver.generation.sampling import Sampling
 from proteinweaver.generation.settings import RunConfig, SamplerConfig
-from proteinweaver.generation.start_poses import FOUND_T, FoundStart, StartPoses, can_be_found
+from proteinweaver.generation.start_poses import FoundStart, StartPoses, can_be_found
 from proteinweaver.generation.wishes import resolve_wishes
 from proteinweaver.io.typed import plain
 from proteinweaver.structure.backbone import Backbone
@@ -289,14 +290,14 @@ def _assembled(
     if sound and kit.assembler:
         config = kit.config
         sampling = check_sampler(samplers_of(config)["assembler_sampler"])
-        for how, chosen in (
-            (sampling, [p for p in sound if p not in starts]),
-            (sampling.part(FOUND_T), [p for p in sound if p in starts]),
+        for way, chosen in (
+            (assemble_domains, [p for p in sound if p not in starts]),
+            (assemble_poses, [p for p in sound if p in starts]),
         ):
-            drawn = assemble_domains(
+            drawn = way(
                 kit.assembler,
                 [_request(plans[p], parts[p], starts.get(p)) for p in chosen],
-                how,
+                sampling,
                 batch_size=config.batch_size,
                 close=config.close,
                 trajectory=config.traj,
@@ -391,7 +392,7 @@ def _request(
         anchor=wishes.anchor,
         contact_share=CONTACT_SHARE if plan.job.start is None else 0.0,
         start=plan.job.start if found is None else found.coord,
-        start_t=plan.job.start_t if found is None else FOUND_T,
+        start_t=plan.job.start_t,
     )
 
 
