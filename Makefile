@@ -35,7 +35,7 @@ demo: $(STAMP)
 	@echo "PDB files: $(DEMO_OUT)/designs"
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -q -n auto --dist loadfile $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -286,23 +286,7 @@ def _assembled(
     many = [p for p, plan in enumerate(plans) if _needs_assembly(plan.job)]
     sound = [p for p in many if all(np.isfinite(part.coord).all() for part in parts[p])]
     starts, looking = _starts(plans, parts, sound, kit.poses)
-    chains: dict[int, Assembly] = {}
-    if sound and kit.assembler:
-        config = kit.config
-        sampling = check_sampler(samplers_of(config)["assembler_sampler"])
-        for way, chosen in (
-            (assemble_domains, [p for p in sound if p not in starts]),
-            (assemble_poses, [p for p in sound if p in starts]),
-        ):
-            drawn = way(
-                kit.assembler,
-                [_request(plans[p], parts[p], starts.get(p)) for p in chosen],
-                sampling,
-                batch_size=config.batch_size,
-                close=config.close,
-                trajectory=config.traj,
-            )
-            chains.update(zip(chosen, drawn, strict=True))
+    chains = _chains(plans, parts, sound, starts, kit)
     for p, plan in enumerate(plans):
         start = time.perf_counter()
         timing = {"domains_s": seconds[p]}
@@ -346,6 +330,35 @@ def _assembled(
             verdict.reasons,
             starts.get(p),
         )
+
+
+def _chains(
+    plans: Sequence[DesignPlan],
+    parts: Sequence[Sequence[DomainSample]],
+    chosen: Sequence[int],
+    starts: Mapping[int, FoundStart],
+    kit: Kit,
+) -> dict[int, Assembly]:
+    """Assemble the chosen plans, from where they begin."""
+    chains: dict[int, Assembly] = {}
+    if not chosen or kit.assembler is None:
+        return chains
+    config = kit.config
+    sampling = check_sampler(samplers_of(config)["assembler_sampler"])
+    for way, numbers in (
+        (assemble_domains, [p for p in chosen if p not in starts]),
+        (assemble_poses, [p for p in chosen if p in starts]),
+    ):
+        drawn = way(
+            kit.assembler,
+            [_request(plans[p], parts[p], starts.get(p)) for p in numbers],
+            sampling,
+            batch_size=config.batch_size,
+            close=config.close,
+            trajectory=config.traj,
+        )
+        chains.update(zip(numbers, drawn, strict=True))
+    return chains
 
 
 def _starts(
