@@ -134,6 +134,8 @@ class FrameField:
     @torch.no_grad()
     def _steered(self, out: Denoised, t: float) -> Denoised:
         """Move whole pieces: apart where they overlap, then as the wishes say."""
+        if not self.repulsion and not any(self.wishes):
+            return out
         rho2 = self.process.trans_law.rho(t) ** 2
         if self.repulsion:
             share = self.repulsion * rho2 / (rho2 + 0.01) / (1.0 + rho2)
@@ -146,13 +148,11 @@ class FrameField:
 
     def _estimate(self, *noisy: Any) -> Denoised:
         """One call of the network, led away from its first half."""
-        is_led = self.guidance > 0
-        out: Denoised = self.net(*noisy, supervised=is_led)
+        out: Denoised = self.net(*noisy)
         self.calls += 1
-        if not is_led:
+        if not self.guidance:
             return out
-        _, half = out.blocks[len(out.blocks) // 2 - 1]
-        return replace(out, trans=out.trans + self.guidance * (out.trans - half))
+        return replace(out, trans=out.trans + self.guidance * (out.trans - out.half))
 
     def _granted(self, out: Denoised, share: float, part: float) -> Denoised:
         """Move the pieces of every item as its wishes say."""

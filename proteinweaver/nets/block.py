@@ -7,13 +7,12 @@ from proteinweaver.nets.embeddings import EdgeEmbedding
 from proteinweaver.nets.graph import Graph
 from proteinweaver.nets.sketch import SKETCH_CHANNELS
 
-__all__ = ["CHAIN_EDGES", "FRAME_CHANNELS", "UPDATE_CHANNELS", "Block"]
+__all__ = ["CHAIN_EDGES", "UPDATE_PARTS", "Block"]
 
 #: Leading edges of the graph (sequence offsets -1, 1, -2, 2) that every residue reads one by one.
 CHAIN_EDGES = 4
-#: Of an update: local step (3), rotation (3), gate of the known insides (1).
-FRAME_CHANNELS = 7
-UPDATE_CHANNELS = FRAME_CHANNELS + SKETCH_CHANNELS
+#: Channels of an update: local step (3) and rotation (3), gate of the known insides, sketch.
+UPDATE_PARTS = (6, 1, SKETCH_CHANNELS)
 
 _FIRST_SKETCH = (0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, -1.0, -2.5)
 
@@ -50,7 +49,7 @@ class Block(nn.Module):
             nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.SiLU(), contract
         )
         self.norm_out = nn.LayerNorm(width)
-        self.update = nn.Linear(width, UPDATE_CHANNELS)
+        self.update = nn.Linear(width, sum(UPDATE_PARTS))
         with torch.no_grad():
             for layer, scale in (
                 (self.out, 0.1),
@@ -61,9 +60,9 @@ class Block(nn.Module):
                 layer.weight.mul_(scale)
                 layer.bias.zero_()
             # A sketch starts as a small random cloud of parallel frames that is hardly trusted.
-            own = self.update.bias[FRAME_CHANNELS:]
+            own = self.update.bias[-SKETCH_CHANNELS:]
             own.copy_(own.new_tensor(_FIRST_SKETCH))
-            self.update.weight[FRAME_CHANNELS : FRAME_CHANNELS + 3].mul_(10.0)
+            self.update.weight[-SKETCH_CHANNELS:][:3].mul_(10.0)
 
     def forward(
         self, h: Tensor, geometry: Tensor, offset: Tensor, graph: Graph
@@ -75,20 +74,21 @@ class Block(nn.Module):
         h : Tensor, shape=(B, L, width)
         geometry : Tensor, shape=(B, L, K, EDGE_FEATURES)
         offset : Tensor, dtype=int64, shape=(B, L, K)
-            Chain index of the neighbour minus the residue's own.
+            `proteinweaver.nets.embeddings.offset_class` of the neighbour.
         graph : Graph
 
         Returns
         -------
         h : Tensor, shape=(B, L, width)
-        update : Tensor, shape=(B, L, UPDATE_CHANNELS)
+        update : Tensor, shape=(B, L, sum(UPDATE_PARTS))
             Local step (3), rotation update (3), gate logit (1), sketch; dimensionless.
         """
         edge = self.embed(self.norm_in(h), geometry, offset, graph.source)
         edge = nn.functional.silu(edge, inplace=True)
         edge = nn.functional.silu(self.edge(edge), inplace=True).add_(edge)
-        logits = self.logits(edge).transpose(-1, -2) + graph.log_weight[:, :, None]
-        message = torch.softmax(logits, dim=-1) @ edge
+        edge = edge.view(*graph.source.shape, -1)
+        logits = self.logits(edge) + graph.log_weight[..., None]
+        message = torch.softmax(logits, dim=-2).transpose(-1, -2) @ edge
         along = edge[:, :, :CHAIN_EDGES] * graph.weight[:, :, :CHAIN_EDGES, None]
         h = h + self.out(message.flatten(-2)) + self.chain(along.flatten(-2))
         h = h + self.transition(h)

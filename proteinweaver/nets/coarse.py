@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from proteinweaver.nets.condition import SS_TOKENS, Condition
+from proteinweaver.nets.rotations import frame_rows, frames_of
 from proteinweaver.nets.superpose import describe_pieces, superpose_pieces
 
 __all__ = ["FEWEST_MARKS", "coarsened", "laid_out", "marks"]
@@ -100,7 +101,7 @@ def laid_out(
     placed[rows] = True
     coarse = coarsened(condition, rows)
     pieces = describe_pieces(coarse.piece, coarse.known_rot, coarse.known_trans)
-    moved_rot, moved = (x[0] for x in superpose_pieces(rot[None], trans[None], pieces))
+    moved_rot, moved = frames_of(superpose_pieces(frame_rows(rot, trans)[None], pieces)[0])
     for number in piece[rows].unique().tolist():
         if number < 0:
             continue

@@ -17,18 +17,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from proteinweaver.nets.block import FRAME_CHANNELS, Block
+from proteinweaver.nets.block import UPDATE_PARTS, Block
 from proteinweaver.nets.condition import RIGID, Condition
 from proteinweaver.nets.embeddings import (
     FRAME_DIFFERENCE_FEATURES,
     NoiseEmbedding,
     edge_geometry,
     frame_differences,
-    gather_residues,
     known_geometry,
+    offset_class,
+    residue_features,
 )
-from proteinweaver.nets.graph import FixedEdges, build_graph, fixed_edges
-from proteinweaver.nets.rotations import blend, rotation_from_update
+from proteinweaver.nets.graph import FixedEdges, build_graph, fixed_edges, outside_count
+from proteinweaver.nets.rotations import blend, frame_rows, frames_of, moved
 from proteinweaver.nets.sketch import draw_towards_sketch, seen_frames
 from proteinweaver.nets.superpose import Pieces, describe_pieces, superpose_pieces
 
@@ -91,6 +92,8 @@ class Denoised:
         Clean frames (angstrom, zero centre of mass).
     psi : Tensor, shape=(B, L, 2)
         ``(cos, sin)``.
+    half : Tensor, shape=(B, L, 3)
+        ``trans`` as the first half of the blocks estimates it.
     blocks : tuple of Frames
         Free estimate of every block and, behind it, the same after known insides have pulled on it
         (for supervision: no gradient passes from block to block); empty unless asked for.
@@ -99,6 +102,7 @@ class Denoised:
     rot: Tensor
     trans: Tensor
     psi: Tensor
+    half: Tensor
     blocks: tuple[Frames, ...]
 
 
@@ -109,16 +113,23 @@ class Setting:
     Parameters
     ----------
     condition : Condition
+    features : Tensor, shape=(B, L, FLAGS + PLACE)
+        `residue_features`.
     edges : FixedEdges
-    known : Tensor, shape=(B, L, F, KNOWN)
-        Insides along the fixed edges.
+    known : Tensor, shape=(B, L, K, KNOWN)
+        Insides along the edges.
     pieces : Pieces or None
+    gate : Tensor, shape=(B, L)
+        Added to the log-odds of known insides: 0 where they may be left, infinite where they are
+        kept, -infinite where nothing is known.
     """
 
     condition: Condition
+    features: Tensor
     edges: FixedEdges
     known: Tensor
     pieces: Pieces | None
+    gate: Tensor
 
 
 def centred(trans: Tensor, mask: Tensor) -> Tensor:
@@ -156,19 +167,18 @@ class Denoiser(nn.Module):
     @torch.no_grad()
     def settle(self, condition: Condition) -> Setting:
         """Prepare a condition for any number of calls."""
-        config = self.config
-        edges = fixed_edges(
-            condition.mask,
-            condition.piece,
-            condition.known_trans,
-            config.offsets,
-            config.n_inside,
-        )
+        config, piece, known_trans = self.config, condition.piece, condition.known_trans
+        edges = fixed_edges(condition.mask, piece, known_trans, config.offsets, config.n_inside)
+        outside = outside_count(condition.mask.shape[1], config.n_outside)
+        gate = torch.zeros_like(piece, dtype=known_trans.dtype)
+        gate = gate.masked_fill(condition.mode == RIGID, torch.inf)
         return Setting(
             condition,
+            residue_features(condition),
             edges,
-            known_geometry(condition, edges.source),
-            describe_pieces(condition.piece, condition.known_rot, condition.known_trans),
+            known_geometry(condition, edges.source, outside),
+            describe_pieces(piece, condition.known_rot, known_trans),
+            gate.masked_fill(piece < 0, -torch.inf),
         )
 
     def forward(
@@ -205,51 +215,52 @@ class Denoiser(nn.Module):
         condition = setting.condition
         alpha, sigma = level.alpha[:, None, None], level.sigma[:, None, None]
         variance = alpha**2 + sigma**2
-        rho = sigma / alpha
         # Posterior mean and spread of a unit Gaussian: the scale of what is still unknown.
-        unknown = sigma / variance.sqrt()
-        step_unit = LENGTH_UNIT * unknown
-        turn_unit = (level.sigma_rot / (1.0 + level.sigma_rot))[:, None, None]
-        clean_scale = trans_t / alpha
+        unknown = (sigma / variance.sqrt()).expand(-1, -1, 3)
+        turn_unit = (level.sigma_rot / (1.0 + level.sigma_rot))[:, None, None].expand(-1, -1, 3)
+        move_units = torch.cat((LENGTH_UNIT * unknown, turn_unit), dim=-1)
+        noise = LENGTH_UNIT * torch.cat((sigma / alpha, unknown[..., :1]), dim=-1)
+        units = torch.stack((torch.full_like(noise, LENGTH_UNIT), noise), dim=-1)[..., None]
         if previous is None:
-            rot, trans = rot_t, trans_t * alpha / variance
+            rows = frame_rows(rot_t, trans_t * alpha / variance)
         else:
-            rot, trans = previous
-        log_rho = rho[:, 0, 0].log()
-        h = self.embed(log_rho, level.sigma_rot.log(), condition, previous is not None)
-        has_piece = condition.piece >= 0
-        rigid = has_piece & (condition.mode == RIGID)
+            rows = frame_rows(*previous)
+        log_noise = torch.stack((level.sigma / level.alpha, level.sigma_rot), dim=-1).log()
+        h = self.embed(log_noise, condition.ss, setting.features, previous is not None)
         # Insides are worth what noise hides: their gate is closed at high noise, where a piece has
         # no pose yet, and open at low.
-        opened = -1.5 * log_rho[:, None].clamp(-3.0, 3.0)
-        estimates = []
+        opened = setting.gate - 1.5 * log_noise[:, :1].clamp(-3.0, 3.0)
 
         scales = (level.alpha, level.sigma, level.sigma_rot)
         seen = seen_frames((rot_t, trans_t), scales, condition.mask, LENGTH_UNIT)
-        known = superpose_pieces(rot, trans, setting.pieces)
+        noisy = frame_rows(rot_t, trans_t / alpha)
+        known = superpose_pieces(rows, setting.pieces)
+        estimates = []
+        half = rows
         for number, block in enumerate(self.blocks):
-            rot, trans = rot.detach(), trans.detach()
+            rows = rows.detach()
             with torch.no_grad():
                 if number % config.blocks_per_graph == 0:
-                    graph = build_graph(trans, setting.edges, config.n_outside)
-                    other = gather_residues(condition.index, graph.source)
-                    offset = other - condition.index[..., None]
-                geometry = edge_geometry(rot, trans, graph.source, setting.known)
-                noisy = (rot_t, clean_scale, LENGTH_UNIT * rho)
-                differences = frame_differences(rot, trans, (noisy, (*known, step_unit)))
+                    graph = build_graph(rows[..., 3, :], setting.edges, config.n_outside)
+                    offset = offset_class(condition.index, graph.source)
+                geometry = edge_geometry(rows, graph.source, setting.known)
+                targets = torch.stack((noisy, known), dim=2)
+                differences = frame_differences(rows, targets, units)
             h = h + self.disagreement[number](differences)
             h, update = block(h, geometry, offset, graph)
-            trans = trans + (rot @ (step_unit * update[..., :3])[..., None]).squeeze(-1)
-            rot = rot @ rotation_from_update(turn_unit * update[..., 3:6])
-            rot, trans = draw_towards_sketch(rot, trans, update[..., FRAME_CHANNELS:], seen)
+            step, gate, proposal = update.to(rows.dtype).split(UPDATE_PARTS, dim=-1)
+            free = draw_towards_sketch(moved(rows, move_units * step), proposal, seen)
+            known = superpose_pieces(free, setting.pieces)
+            gate = torch.sigmoid(gate + opened[..., None])
+            rows = blend(free, known, gate[..., None])
+            if number + 1 == len(self.blocks) // 2:
+                half = rows
             if supervised:
-                estimates.append((rot, centred(trans, condition.mask)))
-            gate = torch.sigmoid(update[..., 6] + opened) * has_piece
-            gate = torch.where(rigid, 1.0, gate)
-            known = superpose_pieces(rot, trans, setting.pieces)
-            trans = trans + gate[..., None] * (known[1] - trans)
-            rot = blend(rot, known[0], gate)
-            if supervised:
-                estimates.append((rot, centred(trans, condition.mask)))
-        psi = nn.functional.normalize(self.psi(h), dim=-1, eps=1e-6)
-        return Denoised(rot, centred(trans, condition.mask), psi, tuple(estimates))
+                estimates += [free, rows]
+        psi = nn.functional.normalize(self.psi(h).to(rows.dtype), dim=-1, eps=1e-6)
+
+        def frames(of: Tensor) -> Frames:
+            rot, trans = frames_of(of)
+            return rot, centred(trans, condition.mask)
+
+        return Denoised(*frames(rows), psi, frames(half)[1], tuple(map(frames, estimates)))

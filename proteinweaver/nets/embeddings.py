@@ -7,19 +7,23 @@ is equivariant under rotations and translations by construction, and sees handed
 import torch
 from torch import Tensor, nn
 
-from proteinweaver.nets.condition import SS_TOKENS, Condition
-from proteinweaver.nets.rotations import skew_part
+from proteinweaver.nets.condition import RIGID, SS_TOKENS, Condition
+from proteinweaver.nets.precision import full_precision
+from proteinweaver.nets.rotations import position_rows, skew_part
 
 __all__ = [
     "EDGE_FEATURES",
     "FRAME_DIFFERENCE_FEATURES",
     "LEAST_EXPONENT",
+    "OFFSETS",
     "EdgeEmbedding",
     "NoiseEmbedding",
     "edge_geometry",
     "frame_differences",
     "gather_residues",
     "known_geometry",
+    "offset_class",
+    "residue_features",
 ]
 
 
@@ -36,6 +40,9 @@ LEAST_EXPONENT = -40.0
 _KNOWN_FEATURES = 1 + 3 + len(_KNOWN_BUMPS[0])
 EDGE_FEATURES = 3 + 3 + 9 + len(_NEAR_BUMPS[0]) + 1 + _KNOWN_FEATURES
 FRAME_DIFFERENCE_FEATURES = 3 + 3 + 9 + 3
+#: Classes of the offset along the chain; those beyond 32 share one per side.
+OFFSETS = 2 * 33 + 1
+_FLAGS = 3
 _PLACE_FREQUENCIES = 13  # half octaves, from half a turn to 32 turns a chain
 
 
@@ -58,29 +65,55 @@ def gather_residues(values: Tensor, source: Tensor) -> Tensor:
     return flat.view(batch, length, count, *values.shape[2:])
 
 
+def offset_class(index: Tensor, source: Tensor) -> Tensor:
+    """Class of the offset along the chain of every edge, from 0 to `OFFSETS` - 1.
+
+    Parameters
+    ----------
+    index : Tensor, dtype=int64, shape=(B, L)
+        Position along the chain.
+    source : Tensor, dtype=int64, shape=(B, L, K)
+        Neighbours.
+
+    Returns
+    -------
+    Tensor, dtype=int64, shape=(B, L, K)
+    """
+    bound = OFFSETS // 2
+    return (gather_residues(index, source) - index[..., None]).clamp(-bound, bound) + bound
+
+
 def _rbf(distance: Tensor, bumps: tuple[Tensor, Tensor]) -> Tensor:
-    """Gaussian bumps; (...,) to (..., n)."""
+    """Gaussian bumps; (..., 1) to (..., n)."""
     centre, width = (value.to(distance) for value in bumps)
-    height = (distance[..., None] - centre).div_(width).square_().mul_(-0.5)
+    height = (distance - centre).div_(width).square_().mul_(-0.5)
     return height.clamp_min_(LEAST_EXPONENT).exp_()
 
 
-def _seen_from(rot: Tensor, vectors: Tensor) -> Tensor:
-    """Vectors (rows, (B, L, n, 3)) in the frames of the residues: ``R^T v``, by one product."""
-    return (vectors.flatten(0, 1) @ rot.flatten(0, 1)).view_as(vectors)
+@full_precision
+def _in_frames(vectors: Tensor, axes: Tensor) -> Tensor:
+    """Vectors (B, L, n, 3) along the axes (rows, (B, L, 3, 3)) of the residues."""
+    # A product with long rows is faster than one with rows of three.
+    return (axes @ vectors.transpose(-1, -2)).transpose(-1, -2)
 
 
-def edge_geometry(rot: Tensor, trans: Tensor, source: Tensor, known: Tensor) -> Tensor:
+def _seen_from(rows: Tensor, others: Tensor) -> Tensor:
+    """Rows (B, L, n, 4, 3) of other frames as those of ``rows`` (B, L, 4, 3) see them."""
+    vectors = (others - position_rows(rows)[:, :, None]).flatten(2, 3)
+    return _in_frames(vectors, rows[..., :3, :]).reshape_as(others)
+
+
+def edge_geometry(rows: Tensor, source: Tensor, known: Tensor) -> Tensor:
     """Where a neighbour is and how it is turned, as the residue itself sees it.
 
     Parameters
     ----------
-    rot, trans : Tensor, shape=(B, L, 3, 3) and (B, L, 3)
-        Current estimate (angstrom).
+    rows : Tensor, shape=(B, L, 4, 3)
+        Current estimate (angstrom; `proteinweaver.nets.rotations`).
     source : Tensor, dtype=int64, shape=(B, L, K)
         Neighbours.
-    known : Tensor, shape=(B, L, F, KNOWN)
-        `known_geometry` of the first F neighbours; the others are outside the piece.
+    known : Tensor, shape=(B, L, K, KNOWN)
+        `known_geometry` of the neighbours.
 
     Returns
     -------
@@ -88,38 +121,36 @@ def edge_geometry(rot: Tensor, trans: Tensor, source: Tensor, known: Tensor) -> 
         Local vector / 10 A (bounded), unit direction, the neighbour's axes, radial bumps,
         log-distance; then what is known.
     """
-    batch, length, count = source.shape
-    rows = torch.cat((rot.transpose(-1, -2).flatten(-2), trans), dim=-1)
-    other = gather_residues(rows, source)
-    other = torch.cat((other[..., :9], other[..., 9:] - trans[:, :, None]), dim=-1)
-    local = _seen_from(rot, other.view(batch, length, 4 * count, 3)).view_as(other)
-    axes, step = local[..., :9], local[..., 9:]
+    local = _seen_from(rows, gather_residues(rows, source)).flatten(-2)
+    axes, step = local.split((9, 3), dim=-1)
     distance = (step.square().sum(-1, keepdim=True) + 1e-4).sqrt()
     return torch.cat(
         (
-            step * (0.1 / (1.0 + 0.02 * distance)),
+            step / (10.0 + 0.2 * distance),
             step / distance,
             axes,
-            _rbf(distance[..., 0], _NEAR_BUMPS),
+            _rbf(distance, _NEAR_BUMPS),
             0.3 * torch.log1p(distance),
-            nn.functional.pad(known, (0, 0, 0, count - known.shape[2])),
+            known,
         ),
         dim=-1,
     )
 
 
-def known_geometry(condition: Condition, source: Tensor) -> Tensor:
+def known_geometry(condition: Condition, source: Tensor, outside: int) -> Tensor:
     """Tell what the insides of a piece say of an edge.
 
     Parameters
     ----------
     condition : Condition
     source : Tensor, dtype=int64, shape=(B, L, K)
-        Neighbours.
+        Neighbours that may be of the same piece.
+    outside : int
+        Neighbours besides, outside the piece.
 
     Returns
     -------
-    Tensor, shape=(B, L, K, KNOWN)
+    Tensor, shape=(B, L, K + outside, KNOWN)
         For pairs of one piece (zero otherwise): 1, known local vector / 10 A, radial bumps of the
         known distance.
     """
@@ -127,46 +158,61 @@ def known_geometry(condition: Condition, source: Tensor) -> Tensor:
     known = torch.cat((trans, condition.piece[..., None].to(trans.dtype)), dim=-1)
     other = gather_residues(known, source)
     same = (other[..., 3] == known[:, :, None, 3]) & (condition.piece >= 0)[:, :, None]
-    step = _seen_from(condition.known_rot, other[..., :3] - trans[:, :, None])
-    bumps = _rbf(step.norm(dim=-1), _KNOWN_BUMPS)
+    axes = condition.known_rot.transpose(-1, -2)
+    step = _in_frames(other[..., :3] - trans[:, :, None], axes)
+    bumps = _rbf(step.norm(dim=-1, keepdim=True), _KNOWN_BUMPS)
     on = same[..., None].to(trans.dtype)
-    return torch.cat((on, on * 0.1 * step, on * bumps), dim=-1)
+    told = torch.cat((on, on * 0.1 * step, on * bumps), dim=-1)
+    return nn.functional.pad(told, (0, 0, 0, outside))
 
 
-def frame_differences(
-    rot: Tensor, trans: Tensor, targets: tuple[tuple[Tensor, Tensor, Tensor], ...]
-) -> Tensor:
+def frame_differences(rows: Tensor, targets: Tensor, units: Tensor) -> Tensor:
     """How to get from one set of frames to others, seen from the first.
 
     Parameters
     ----------
-    rot, trans : Tensor, shape=(B, L, 3, 3) and (B, L, 3)
-        Frames.
-    targets : tuple of (rot, trans, unit)
-        Frames of the same shapes, and the length (angstrom, shape (B, 1, 1)) in which the step is
-        measured in its second, bounded copy.
+    rows : Tensor, shape=(B, L, 4, 3)
+        Frames (`proteinweaver.nets.rotations`).
+    targets : Tensor, shape=(B, L, n, 4, 3)
+        Other frames.
+    units : Tensor, shape=(B, 1, n, 2, 1)
+        Lengths (angstrom) in which the steps are measured.
 
     Returns
     -------
-    Tensor, shape=(B, L, len(targets) * FRAME_DIFFERENCE_FEATURES)
-        For each: step / 10 A (bounded), step / unit (bounded), relative rotation, its skew part.
+    Tensor, shape=(B, L, n * FRAME_DIFFERENCE_FEATURES)
+        For each: step in both units (bounded), relative rotation, its skew part.
     """
-    turn = rot.transpose(-1, -2)[:, :, None] @ torch.stack([t[0] for t in targets], dim=2)
-    step = _seen_from(rot, torch.stack([t[1] for t in targets], dim=2) - trans[:, :, None])
-    unit = torch.stack([t[2] for t in targets], dim=2)
-    steps = torch.stack((0.1 * step, step / unit), dim=-2)
+    axes, step = _seen_from(rows, targets).split((3, 1), dim=-2)
+    turn = axes.transpose(-1, -2)
+    steps = step / units
     steps = steps / (1.0 + 0.25 * torch.linalg.vector_norm(steps, dim=-1, keepdim=True))
     return torch.cat((steps.flatten(-2), turn.flatten(-2), skew_part(turn)), dim=-1).flatten(-2)
 
 
-def _place_features(condition: Condition, dtype: torch.dtype) -> Tensor:
-    """Sines and cosines of the place along the chain, 0 at its first and 1 at its last residue."""
+def residue_features(condition: Condition) -> Tensor:
+    """Tell what is asked of every residue, and its place in the chain.
+
+    Parameters
+    ----------
+    condition : Condition
+
+    Returns
+    -------
+    Tensor, shape=(B, L, FLAGS + PLACE)
+        Whether it is of a piece, of a rigid one, the length of the chain; sines and cosines of the
+        place, 0 at the first and 1 at the last residue.
+    """
+    known, dtype = condition.piece >= 0, condition.known_trans.dtype
+    length = condition.mask.sum(-1, keepdim=True).to(dtype).log() - 5.0
     first = condition.index[:, :1]
     last = torch.where(condition.mask, condition.index, first).amax(1, keepdim=True)
     place = ((condition.index - first) / (last - first).clamp_min(1)).to(dtype)
     octave = torch.arange(_PLACE_FREQUENCIES, dtype=dtype, device=place.device) / 2
     phase = torch.pi * place[..., None] * 2.0**octave
-    return torch.cat((phase.sin(), phase.cos()), dim=-1)
+    flags = (known, known & (condition.mode == RIGID), length.expand_as(place))
+    told = torch.stack([flag.to(dtype) for flag in flags], dim=-1)
+    return torch.cat((told, phase.sin(), phase.cos()), dim=-1)
 
 
 class NoiseEmbedding(nn.Module):
@@ -185,29 +231,34 @@ class NoiseEmbedding(nn.Module):
         self.register_buffer("frequencies", 0.35 * 1.6 ** torch.arange(8.0), persistent=False)
         self.noise = nn.Sequential(nn.Linear(34, width), nn.SiLU(), nn.Linear(width, width))
         self.ss = nn.Embedding(len(SS_TOKENS), width)
-        self.flags = nn.Linear(4, width)
+        self.flags = nn.Linear(_FLAGS + 1, width)
         self.place = nn.Linear(2 * _PLACE_FREQUENCIES, width)
 
     def forward(
-        self, log_rho: Tensor, log_sigma_rot: Tensor, condition: Condition, has_previous: bool
+        self, log_noise: Tensor, ss: Tensor, features: Tensor, has_previous: bool
     ) -> Tensor:
-        """Residue features, shape (B, L, width), from log noise levels of shape (B,)."""
-        levels = torch.stack((log_rho, log_sigma_rot), dim=-1)
-        phase = (levels[..., None] * self.frequencies).flatten(-2)
-        noise = self.noise(torch.cat((torch.sin(phase), torch.cos(phase), 0.3 * levels), dim=-1))
-        known = condition.piece >= 0
-        length = condition.mask.sum(-1, keepdim=True).to(noise.dtype).log() - 5.0
-        flags = torch.stack(
-            (
-                known.to(noise.dtype),
-                (known & (condition.mode == 1)).to(noise.dtype),
-                length.expand_as(known).to(noise.dtype),
-                torch.full_like(known, float(has_previous), dtype=noise.dtype),
-            ),
-            dim=-1,
-        )
-        place = self.place(_place_features(condition, noise.dtype))
-        return noise[:, None] + self.ss(condition.ss) + self.flags(flags) + place
+        """Embed noise and request.
+
+        Parameters
+        ----------
+        log_noise : Tensor, shape=(B, 2)
+            Logarithms of rho and sigma_rot.
+        ss : Tensor, dtype=int64, shape=(B, L)
+            Secondary structure asked for.
+        features : Tensor, shape=(B, L, FLAGS + PLACE)
+            `residue_features`.
+        has_previous : bool
+            Whether the network sees an earlier estimate.
+
+        Returns
+        -------
+        Tensor, shape=(B, L, width)
+        """
+        phase = (log_noise[..., None] * self.frequencies).flatten(-2)
+        noise = self.noise(torch.cat((phase.sin(), phase.cos(), 0.3 * log_noise), dim=-1))
+        told, place = features.split((_FLAGS, 2 * _PLACE_FREQUENCIES), dim=-1)
+        flags = self.flags(nn.functional.pad(told, (0, 1), value=float(has_previous)))
+        return noise[:, None] + self.ss(ss) + flags + self.place(place)
 
 
 class EdgeEmbedding(nn.Module):
@@ -217,34 +268,30 @@ class EdgeEmbedding(nn.Module):
     ----------
     width, edge_width : int
         Channels of a residue and of an edge.
-    max_offset : int
-        Offsets beyond it share one embedding per side.
     """
 
-    def __init__(self, width: int, edge_width: int, max_offset: int = 32) -> None:
+    def __init__(self, width: int, edge_width: int) -> None:
         super().__init__()
-        self.max_offset = max_offset
         self.ends = nn.Linear(width, 2 * edge_width)
         self.geometry = nn.Linear(EDGE_FEATURES, edge_width, bias=False)
-        self.offset = nn.Embedding(2 * max_offset + 3, edge_width)
+        self.offset = nn.Embedding(OFFSETS, edge_width)
 
     def forward(self, h: Tensor, geometry: Tensor, offset: Tensor, source: Tensor) -> Tensor:
-        """Edge features, shape (B, L, K, edge_width).
+        """Features of all edges, one behind the other: shape (B L K, edge_width).
 
         Parameters
         ----------
         h : Tensor, shape=(B, L, width)
         geometry : Tensor, shape=(B, L, K, EDGE_FEATURES)
         offset : Tensor, dtype=int64, shape=(B, L, K)
-            j - i.
+            `offset_class`.
         source : Tensor, dtype=int64, shape=(B, L, K)
             j.
         """
-        bound = self.max_offset + 1
         own, other = self.ends(h).chunk(2, dim=-1)
-        # In place, product and sum in one pass: edges are the bulk of all memory traffic.
-        edge = gather_residues(other, source)
-        edge += own[:, :, None]
-        edge += self.offset(offset.clamp(-bound, bound) + bound)
-        edge.view(-1, edge.shape[-1]).addmm_(geometry.flatten(0, 2), self.geometry.weight.t())
-        return edge
+        # Product and sum in one pass: edges are the bulk of all memory traffic. No view of them is
+        # changed in place, which would cost a gradient as many copies as there are changes.
+        weight = self.geometry.weight.t()
+        edge = torch.addmm(self.offset(offset.flatten()), geometry.flatten(0, 2), weight)
+        ends = gather_residues(other, source) + own[:, :, None]
+        return edge.add_(ends.flatten(0, 2))

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["FixedEdges", "Graph", "build_graph", "fixed_edges"]
+from proteinweaver.nets.precision import full_precision
+
+__all__ = ["FixedEdges", "Graph", "build_graph", "fixed_edges", "outside_count"]
 
 _FAR = 1e8  # squared angstrom; stands for "no such residue"
 _LEAST_WEIGHT = 1e-9
@@ -100,6 +102,12 @@ def fixed_edges(
     return FixedEdges(torch.cat((target, inside), dim=-1), weight, barred)
 
 
+def outside_count(length: int, n_outside: int) -> int:
+    """Spatial edges of a residue in a chain of ``length`` residues."""
+    return min(n_outside, length - 1)
+
+
+@full_precision
 @torch.no_grad()
 def build_graph(trans: Tensor, fixed: FixedEdges, n_outside: int) -> Graph:
     """Add the neighbours by current coordinates.
@@ -122,14 +130,13 @@ def build_graph(trans: Tensor, fixed: FixedEdges, n_outside: int) -> Graph:
     right = torch.cat((trans, square), dim=-1)
     # Squared distances less the residue's own square, which does not change the order of a row.
     dist2 = torch.baddbmm(fixed.barred, left, right.transpose(-1, -2))
-    count = min(n_outside, trans.shape[1] - 1)
+    count = outside_count(trans.shape[1], n_outside)
     value, source = dist2.topk(count + 1, dim=-1, largest=False)
     value = (value + square).clamp_min(0.0)
     cutoff = value[..., -1:].clamp_min(1e-6)
     value, source = value[..., :-1], source[..., :-1]
-    weight = torch.where(
-        value < 0.1 * _FAR, (1.0 - (value / cutoff) ** 3).clamp_min(0.0), torch.zeros_like(value)
-    )
+    near = (1.0 - (value / cutoff) ** 3).clamp_min(0.0)
+    weight = near * (value < 0.1 * _FAR)
     weight = torch.cat((fixed.weight, weight), dim=-1)
     return Graph(
         torch.cat((fixed.source, source), dim=-1), weight, weight.clamp_min(_LEAST_WEIGHT).log()

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from proteinweaver.nets.rotations import blend, orthonormal
+from proteinweaver.nets.precision import full_precision
+from proteinweaver.nets.rotations import blend, frame_rows, orthonormal
 from proteinweaver.nets.superpose import kabsch_rotation
 
 __all__ = [
@@ -55,11 +56,11 @@ class Seen:
 
     Parameters
     ----------
-    frames : Tensor, shape=(B, L, 3, 4)
-        Noisy rotations beside positions, each times its weight in the likelihood; 0 in padding.
+    frames : Tensor, shape=(B, 4 L, 3)
+        Rows of noisy frames, each times its weight in the likelihood; 0 in padding.
     log_error : Tensor, shape=(B, 1, 2)
         Twice the logarithm of the noise of positions and rotations.
-    share : Tensor, shape=(B, L, 1)
+    share : Tensor, shape=(B, 1, L)
         Of every residue in the centre of the chain.
     unit : float
         Angstrom per unit of the diffused variable.
@@ -92,20 +93,20 @@ def seen_frames(
     Seen
     """
     alpha, sigma, sigma_rot = (value[:, None, None] for value in scales)
-    on = mask[..., None].to(noisy[1].dtype)
-    turned = (matrix_fisher_concentration(sigma_rot) * on)[..., None] * noisy[0]
-    placed = alpha / (unit * sigma) ** 2 * on * noisy[1]
+    on = mask[:, None].to(noisy[1].dtype)
+    turned = matrix_fisher_concentration(sigma_rot)[..., None] * noisy[0]
+    placed = alpha / (unit * sigma) ** 2 * noisy[1]
+    rows = frame_rows(turned, placed) * on.transpose(1, 2)[..., None]
     return Seen(
-        torch.cat((turned, placed[..., None]), dim=-1),
+        rows.flatten(1, 2),
         2.0 * torch.cat(((sigma / alpha).log(), sigma_rot.log()), dim=-1),
-        on / on.sum(1, keepdim=True),
+        on / on.sum(-1, keepdim=True),
         unit,
     )
 
 
-def draw_towards_sketch(
-    rot: Tensor, trans: Tensor, proposal: Tensor, seen: Seen
-) -> tuple[Tensor, Tensor]:
+@full_precision
+def draw_towards_sketch(rows: Tensor, proposal: Tensor, seen: Seen) -> Tensor:
     """Lay the sketch on the noisy frames and move the estimate towards it.
 
     An estimate with error rho and a sketch with error e combine best with the share ``rho^2 /
@@ -114,28 +115,25 @@ def draw_towards_sketch(
 
     Parameters
     ----------
-    rot, trans : Tensor, shape=(B, L, 3, 3) and (B, L, 3)
-        Estimate of the clean frames (angstrom).
+    rows : Tensor, shape=(B, L, 4, 3)
+        Estimate of the clean frames (angstrom; `proteinweaver.nets.rotations`).
     proposal : Tensor, shape=(B, L, SKETCH_CHANNELS)
     seen : Seen
 
     Returns
     -------
-    rot, trans : Tensor
+    Tensor, shape=(B, L, 4, 3)
 
     References
     ----------
     Kabsch 1976, Acta Cryst. A32, 922; Mardia and Jupp 2000, Directional Statistics, 13.2.3.
     """
-    own_trans = seen.unit * proposal[..., :3]
-    own_trans = own_trans - (own_trans * seen.share).sum(1, keepdim=True)
-    own_rot = orthonormal(proposal[..., 3:6], proposal[..., 6:9])
-    own = torch.cat((own_rot, own_trans[..., None]), dim=-1)
+    place, first, second, trust = proposal.split((3, 3, 3, 2), dim=-1)
+    place = seen.unit * (place - seen.share @ place)
+    own = torch.stack((*orthonormal(first, second), place), dim=-2).flatten(1, 2)
     with torch.no_grad():
-        motion = kabsch_rotation(torch.einsum("blik,bljk->bij", seen.frames, own))[:, None]
-    target = motion @ own
-    trust = torch.sigmoid(proposal[..., 9:11] + seen.log_error)
-    return (
-        blend(rot, target[..., :3], trust[..., 1]),
-        trans + trust[..., :1] * (target[..., 3] - trans),
-    )
+        turn = kabsch_rotation(own.transpose(1, 2) @ seen.frames)
+    target = (own @ turn).view_as(rows)
+    placed, turned = torch.sigmoid(trust + seen.log_error).unbind(-1)
+    share = torch.stack((turned, turned, turned, placed), dim=-1)
+    return blend(rows, target, share[..., None])

@@ -9,9 +9,15 @@ nothing waits for the device.
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from proteinweaver.nets.rotations import horn_matrix, rotation_from_quaternion
+from proteinweaver.nets.precision import full_precision
+from proteinweaver.nets.rotations import (
+    frame_rows,
+    horn_matrix,
+    position_rows,
+    rotation_from_quaternion,
+)
 
 __all__ = [
     "Pieces",
@@ -67,7 +73,7 @@ def leading_eigenvector(matrix: Tensor) -> Tensor:
     Returns
     -------
     Tensor, shape=(..., n)
-        Of any length but 0; the first unit vector where the matrix is zero.
+        Of length 1; the first unit vector where the matrix is zero.
     """
     size = torch.linalg.matrix_norm(matrix, keepdim=True)
     tiny = torch.finfo(matrix.dtype).tiny ** 0.5
@@ -80,7 +86,8 @@ def leading_eigenvector(matrix: Tensor) -> Tensor:
     # All columns are multiples of the vector; take the longest.
     power = power / power.diagonal(dim1=-2, dim2=-1).sum(-1)[..., None, None]
     longest = power.square().sum(-2).argmax(-1)[..., None, None]
-    return power.gather(-1, longest.expand(*power.shape[:-1], 1))[..., 0]
+    column = power.gather(-1, longest.expand(*power.shape[:-1], 1))[..., 0]
+    return nn.functional.normalize(column, dim=-1)
 
 
 @dataclass(frozen=True)
@@ -91,14 +98,14 @@ class Pieces:
     ----------
     member : Tensor, shape=(B, P, L)
         1 where a residue belongs to a piece.
-    has : Tensor, dtype=bool, shape=(B, L)
+    has : Tensor, dtype=bool, shape=(B, L, 1, 1)
         Whether the residue belongs to any.
-    number : Tensor, shape=(B, P, 1)
+    number : Tensor, shape=(B, P, 1, 1)
         Residues of every piece, at least 1.
-    known : Tensor, shape=(B, L, 3, 4)
-        Frames in the piece, rotation beside position, centred there (angstrom).
+    known : Tensor, shape=(B, L, 4, 3)
+        Rows of the frames in the piece, centred there (angstrom).
     levered : Tensor, shape=(B, L, 4, 3)
-        The same transposed, with rotations times the square of the lever.
+        The same with axes times the square of the lever.
     """
 
     member: Tensor
@@ -108,6 +115,7 @@ class Pieces:
     levered: Tensor
 
 
+@full_precision
 def describe_pieces(piece: Tensor, known_rot: Tensor, known_trans: Tensor) -> Pieces | None:
     """Prepare superpositions.
 
@@ -131,29 +139,30 @@ def describe_pieces(piece: Tensor, known_rot: Tensor, known_trans: Tensor) -> Pi
     number = member.sum(-1, keepdim=True).clamp_min(1.0)
     has = piece >= 0
     centre = member.transpose(1, 2) @ (member @ known_trans / number)
-    centred = ((known_trans - centre) * has[..., None])[..., None]
+    centred = (known_trans - centre) * has[..., None]
     return Pieces(
         member,
-        has,
-        number,
-        torch.cat((known_rot, centred), dim=-1),
-        torch.cat((_LEVER2 * known_rot, centred), dim=-1).transpose(-1, -2).contiguous(),
+        has[..., None, None],
+        number[..., None],
+        frame_rows(known_rot, centred),
+        frame_rows(_LEVER2 * known_rot, centred),
     )
 
 
+@full_precision
 @torch.no_grad()
-def superpose_pieces(rot: Tensor, trans: Tensor, pieces: Pieces | None) -> tuple[Tensor, Tensor]:
+def superpose_pieces(rows: Tensor, pieces: Pieces | None) -> Tensor:
     """Known frames of every piece, moved onto the estimate.
 
     Parameters
     ----------
-    rot, trans : Tensor, shape=(B, L, 3, 3) and (B, L, 3)
-        Current estimate (angstrom).
+    rows : Tensor, shape=(B, L, 4, 3)
+        Current estimate (angstrom; `proteinweaver.nets.rotations`).
     pieces : Pieces or None
 
     Returns
     -------
-    rot, trans : Tensor
+    Tensor, shape=(B, L, 4, 3)
         Superposed frames; the estimate itself where there is no piece.
 
     References
@@ -161,15 +170,13 @@ def superpose_pieces(rot: Tensor, trans: Tensor, pieces: Pieces | None) -> tuple
     Kabsch 1976, Acta Cryst. A32, 922.
     """
     if pieces is None:
-        return rot, trans
+        return rows
     # The known coordinates are centred, so those of the estimate need not be.
-    cross = torch.cat((rot, trans[..., None]), dim=-1) @ pieces.levered
-    pooled = pieces.member @ torch.cat((cross.flatten(-2), trans), dim=-1)
-    motion = kabsch_rotation(pooled[..., :9].unflatten(-1, (3, 3)))
-    moves = torch.cat((motion.flatten(-2), pooled[..., 9:] / pieces.number), dim=-1)
-    moves = pieces.member.transpose(1, 2) @ moves
-    moved = moves[..., :9].unflatten(-1, (3, 3)) @ pieces.known
-    return (
-        torch.where(pieces.has[..., None, None], moved[..., :3], rot),
-        torch.where(pieces.has[..., None], moved[..., 3] + moves[..., 9:], trans),
-    )
+    cross = pieces.levered.transpose(-1, -2) @ rows
+    pooled = pieces.member @ torch.cat((cross, rows[..., 3:, :]), dim=-2).flatten(-2)
+    cross, centre = pooled.unflatten(-1, (4, 3)).split((3, 1), dim=-2)
+    # Rows are turned by the transposed rotation, which is that of the transposed sum.
+    moves = torch.cat((kabsch_rotation(cross), centre / pieces.number), dim=-2)
+    moves = (pieces.member.transpose(1, 2) @ moves.flatten(-2)).view_as(rows)
+    moved = pieces.known @ moves[..., :3, :] + position_rows(moves)
+    return torch.where(pieces.has, moved, rows)

@@ -6,6 +6,7 @@ such designs native-like in training, all its branches alike, and their finished
 gradient only what moves whole pieces passes. Linkers are left as they are.
 """
 
+from dataclasses import replace
 from itertools import pairwise
 
 import torch
@@ -22,6 +23,7 @@ from proteinweaver.domains.trends import CONTACT_SHARE, native_contacts
 from proteinweaver.evaluation.assembly import linker_reach
 from proteinweaver.nets.condition import Condition
 from proteinweaver.nets.denoiser import Denoised
+from proteinweaver.nets.rotations import frame_rows, frames_of
 from proteinweaver.nets.superpose import describe_pieces, superpose_pieces
 from proteinweaver.structure.frames import IDEAL_N
 
@@ -50,7 +52,7 @@ def on_known_insides(design: Denoised, condition: Condition) -> tuple[Denoised, 
     """
     with torch.no_grad():
         pieces = describe_pieces(condition.piece, condition.known_rot, condition.known_trans)
-        rot, trans = superpose_pieces(design.rot, design.trans, pieces)
+        rot, trans = frames_of(superpose_pieces(frame_rows(design.rot, design.trans), pieces))
     has = condition.piece >= 0
     away = (design.trans - trans).square().sum(-1) * has
     drift = away.sum(1) / has.sum(1).clamp_min(1)
@@ -66,7 +68,8 @@ def on_known_insides(design: Denoised, condition: Condition) -> tuple[Denoised, 
             turned[row, own] = axes + torch.linalg.cross(
                 turn[:, None].expand_as(axes), axes, dim=-2
             )
-    return Denoised(turned, moved, _known_psi(design.psi, condition), design.blocks), drift
+    psi = _known_psi(design.psi, condition)
+    return replace(design, rot=turned, trans=moved, psi=psi), drift
 
 
 def _known_psi(psi: Tensor, condition: Condition) -> Tensor:

@@ -106,7 +106,7 @@ def test_steering_with_gradient_has_the_values_of_steering_without(process):
             return condition
 
         def forward(self, *_, **__) -> Denoised:
-            return Denoised(*self.frames, torch.ones(1, length, 2), ())
+            return Denoised(*self.frames, torch.ones(1, length, 2), self.frames[1], ())
 
     net = Fixed()
     here = torch.zeros(1, length, 3), turns

@@ -42,7 +42,7 @@ class Smooth(nn.Module):
         clean = centred(0.4 * trans / level.alpha[:, None, None] ** 0.1 + 5 * told[..., :3],
                         condition.mask)  # fmt: skip
         turned = rot @ so3.exp(0.3 * told[..., 3:] + 0.1 * torch.tanh(clean / 10.0))
-        return Denoised(turned, clean, told[..., :2], ())
+        return Denoised(turned, clean, told[..., :2], clean, ())
 
 
 def start(condition: Condition) -> tuple[Tensor, Tensor]:
@@ -103,7 +103,7 @@ class Stopped(nn.Module):
         first = first.detach() if self.cut else first
         clean = first + centred(self.steps[max(self.calls, 0)][None], condition.mask)
         self.calls += 1
-        return Denoised(rot, clean, rot[..., 0, :2], ())
+        return Denoised(rot, clean, rot[..., 0, :2], clean, ())
 
 
 def test_a_skip_puts_back_what_the_first_stop_cuts():

@@ -7,6 +7,7 @@ from e3nn import o3
 from scipy.optimize import minimize
 from scipy.spatial.transform import Rotation
 
+from proteinweaver.nets.rotations import frame_rows, frames_of
 from proteinweaver.nets.sketch import (
     SKETCH_CHANNELS,
     draw_towards_sketch,
@@ -63,7 +64,8 @@ def test_the_concentration_meets_igso3_at_both_ends(sigma):
 
 
 def _drawn(rot, trans, proposal, noisy, levels, mask, unit):
-    return draw_towards_sketch(rot, trans, proposal, seen_frames(noisy, levels, mask, unit))
+    seen = seen_frames(noisy, levels, mask, unit)
+    return frames_of(draw_towards_sketch(frame_rows(rot, trans), proposal, seen))
 
 
 def test_a_trusted_sketch_lands_on_the_noisy_frames():

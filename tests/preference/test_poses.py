@@ -51,7 +51,7 @@ def estimate(condition, noise: float) -> Denoised:
         rot[row, own] = turn @ condition.known_rot[row, own]
     trans = trans + noise * torch.randn(*shape, 3, generator=generator)
     psi = torch.nn.functional.normalize(torch.randn(*shape, 2, generator=generator), dim=-1)
-    return Denoised(rot, trans, psi, ())
+    return Denoised(rot, trans, psi, trans, ())
 
 
 def test_insides_are_as_known_and_linkers_as_estimated(condition):
@@ -93,7 +93,7 @@ def test_carbonyls_are_those_of_the_domain(requests, condition):
 def test_only_rigid_motions_have_a_gradient(condition):
     clean = estimate(condition, 0.0)
     trans = clean.trans.clone().requires_grad_()
-    out, _ = on_known_insides(Denoised(clean.rot, trans, clean.psi, ()), condition)
+    out, _ = on_known_insides(replace(clean, trans=trans), condition)
     generator = torch.Generator().manual_seed(5)
     row, own = 1, condition.piece[1] == 1
     at = clean.trans[row, own] - clean.trans[row, own].mean(0)

@@ -75,7 +75,7 @@ def test_soundness_is_what_the_critic_says_of_the_chains():
     phi[1, 20:26], psi[1, 20:26] = -2.1, 2.3
     coord = torch.stack([build_backbone(a, b) for a, b in zip(phi, psi, strict=True)]).float()
     rot, trans = frames_from_coord(coord)
-    design = Denoised(rot, trans.requires_grad_(), psi_from_coord(coord), ())
+    design = Denoised(rot, trans.requires_grad_(), psi_from_coord(coord), trans, ())
     pieces = [Piece(0, coord[0, :20].numpy(), "adapt")]
     condition = stack_conditions([condition_for(60, pieces), condition_for(50, pieces)])
     votes = soft_soundness(design, condition, critic)
