@@ -24,7 +24,7 @@ __all__ = [
 
 
 def _masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean over residues, (B, L) to (B,)."""
+    """Mean over residues, (..., B, L) to (..., B)."""
     on = mask.to(values.dtype)
     return (values * on).sum(-1) / on.sum(-1).clamp_min(1.0)
 
@@ -36,7 +36,7 @@ def translation_loss(
 
     Parameters
     ----------
-    trans, true : Tensor, shape=(B, L, 3)
+    trans, true : Tensor, shape=(..., B, L, 3) and (B, L, 3)
         Angstrom, zero centre of mass.
     mask : Tensor, shape=(B, L)
     level : NoiseLevel
@@ -45,7 +45,7 @@ def translation_loss(
 
     Returns
     -------
-    Tensor, shape=(B,)
+    Tensor, shape=(..., B)
         Mean over residues and axes; about 1 for a network that knows nothing.
     """
     rho2 = (level.sigma / level.alpha) ** 2
@@ -65,8 +65,10 @@ def rotation_score_loss(
 
     Parameters
     ----------
-    rot, true, rot_t : Tensor, shape=(B, L, 3, 3)
-        Estimated and true clean rotations, noisy rotations.
+    rot : Tensor, shape=(..., B, L, 3, 3)
+        Estimated clean rotations.
+    true, rot_t : Tensor, shape=(B, L, 3, 3)
+        True clean rotations, noisy rotations.
     mask : Tensor, shape=(B, L)
     level : NoiseLevel
     floor : float
@@ -74,7 +76,7 @@ def rotation_score_loss(
 
     Returns
     -------
-    Tensor, shape=(B,)
+    Tensor, shape=(..., B)
         0 for the truth, about 1 for a score of zero.
 
     References

@@ -20,7 +20,7 @@ from proteinweaver.diffusion.losses import (
 )
 from proteinweaver.diffusion.process import FrameProcess
 from proteinweaver.nets.condition import Condition
-from proteinweaver.nets.denoiser import Denoiser
+from proteinweaver.nets.denoiser import Denoised, Denoiser, Frames, NoiseLevel
 from proteinweaver.structure.frames import frames_from_coord
 
 __all__ = ["LossWeights", "denoising_losses", "total_loss"]
@@ -82,7 +82,10 @@ def denoising_losses(
     mask = condition.mask
     rot, trans = frames_from_coord(coord)
     level = process.level(t)
-    rot_t, trans_t = process.corrupt(rot, trans, mask, t, generator)
+    # Mixed precision is for the network alone: three digits are too few for noise and losses.
+    exact = torch.autocast(coord.device.type, enabled=False)
+    with exact:
+        rot_t, trans_t = process.corrupt(rot, trans, mask, t, generator)
     previous = None
     setting = net.settle(condition)
     if self_condition:
@@ -90,40 +93,46 @@ def denoising_losses(
             first = net(rot_t, trans_t, level, setting)
         previous = (first.rot, first.trans)
     out = net(rot_t, trans_t, level, setting, previous, supervised=True)
-
-    def frame_terms(rotations: Tensor, translations: Tensor) -> tuple[Tensor, Tensor]:
-        return (
-            translation_loss(translations, trans, mask, level),
-            rotation_score_loss(rotations, rot, rot_t, mask, level),
-        )
-
-    loss_trans, loss_rot = frame_terms(out.rot, out.trans)
-    middle = [
-        weights.trans * a + weights.rot * b for a, b in (frame_terms(*f) for f in out.blocks)
-    ]
-    intermediate = torch.stack(middle).mean(0)
-    atoms = frame_atoms(out)
-    fade = 1.0 / (1.0 + (level.sigma / level.alpha / weights.fade) ** 2)
-    loss_backbone = fade * backbone_loss(atoms, coord, mask)
-    loss_local = fade * local_distance_loss(atoms, coord, mask)
-    clashes = torch.stack([clash_loss(frames[1], mask) for frames in out.blocks[::2]]).mean(0)
-    loss_clash = clashes / (1.0 + (level.sigma / level.alpha) ** 2)
+    with exact:
+        terms = _terms(out, (rot, trans), rot_t, coord, mask, level, weights)
     total = (
-        weights.trans * loss_trans
-        + weights.rot * loss_rot
-        + weights.backbone * loss_backbone
-        + weights.local * loss_local
-        + weights.clash * loss_clash
-        + weights.intermediate * len(net.blocks) * intermediate
+        weights.trans * terms["trans"]
+        + weights.rot * terms["rot"]
+        + weights.backbone * terms["backbone"]
+        + weights.local * terms["local"]
+        + weights.clash * terms["clash"]
+        + weights.intermediate * len(net.blocks) * terms["intermediate"]
     )
+    return {"total": total, **terms}
+
+
+def _terms(
+    out: Denoised,
+    clean: Frames,
+    rot_t: Tensor,
+    coord: Tensor,
+    mask: Tensor,
+    level: NoiseLevel,
+    weights: LossWeights,
+) -> dict[str, Tensor]:
+    """Unweighted terms of the loss, those of single blocks put together."""
+    rot, trans = clean
+
+    # All estimates at once; the last one is the outcome.
+    rotations, translations = (torch.stack(frames) for frames in zip(*out.blocks, strict=True))
+    loss_trans = translation_loss(translations, trans, mask, level)
+    loss_rot = rotation_score_loss(rotations, rot, rot_t, mask, level)
+    atoms = frame_atoms(out)
+    rho2 = (level.sigma / level.alpha) ** 2
+    fade = 1.0 / (1.0 + rho2 / weights.fade**2)
+    clashes = torch.stack([clash_loss(frames[1], mask) for frames in out.blocks[::2]]).mean(0)
     return {
-        "total": total,
-        "trans": loss_trans,
-        "rot": loss_rot,
-        "backbone": loss_backbone,
-        "local": loss_local,
-        "clash": loss_clash,
-        "intermediate": intermediate,
+        "trans": loss_trans[-1],
+        "rot": loss_rot[-1],
+        "backbone": fade * backbone_loss(atoms, coord, mask),
+        "local": fade * local_distance_loss(atoms, coord, mask),
+        "clash": clashes / (1.0 + rho2),
+        "intermediate": (weights.trans * loss_trans + weights.rot * loss_rot).mean(0),
     }
 
 

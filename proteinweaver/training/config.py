@@ -152,12 +152,14 @@ class TrainerConfig:
     strategy : {"auto", "ddp"}
         Lightning's.
     precision : {"32-true", "bf16-mixed", "16-mixed"}
-        Lightning's; mixed ones on a GPU only, and unmeasured.
+        Lightning's. Mixed ones are for the learned layers; geometry, noise and losses stay in full
+        precision. They pay where a processor multiplies bfloat16: without, losses take
+        three times as long (docs/speed.md).
     threads : int
         Threads of the CPU; 0 leaves torch's choice.
     compile : bool
-        Compile the blocks and the geometry (a minute at the start, then 1.75 times faster on a
-        CPU).
+        Compile the blocks and the geometry: a minute and a half at the start, then 1.1 times as
+        fast on a CPU (docs/speed.md).
     max_minutes : float
         Budget of training time, counted over resumed runs; 0 for none.
     max_steps : int

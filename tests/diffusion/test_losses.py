@@ -210,3 +210,24 @@ def test_auxiliary_losses_fade_with_noise(small_net, process):
     losses, _ = _losses(small_net, process, False)
     rho = float(process.trans_law.rho(0.8))
     assert float(losses["backbone"][1].detach()) < 10.0 / (1 + (rho / 0.3) ** 2)
+
+
+def test_mixed_precision_gives_the_loss_of_full_precision(small_net, process):
+    """bfloat16 has three digits: losses agree to 1%, gradients in their direction."""
+
+    def found():
+        small_net.zero_grad()
+        losses, mask = _losses(small_net, process, True)
+        total_loss(losses, mask).backward()
+        gradient = torch.cat([p.grad.flatten() for p in small_net.parameters()])
+        small_net.zero_grad()
+        return {name: value.detach() for name, value in losses.items()}, gradient
+
+    exact, slope = found()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed, mixed_slope = found()
+    for name, value in exact.items():
+        assert mixed[name].dtype == torch.float32
+        assert torch.allclose(mixed[name], value, rtol=0.01), name
+    assert not torch.equal(mixed["total"], exact["total"]), "the layers did take fewer digits"
+    assert torch.cosine_similarity(slope, mixed_slope, dim=0) > 0.99

@@ -139,6 +139,15 @@ def test_measuring_does_not_change_the_training(make_config, unbroken):
     assert_same_curve(rows(config.out), rows(measured.out))
 
 
+def test_mixed_precision_follows_the_loss_curve(make_config, unbroken):
+    """Layers in bfloat16, geometry and losses in full: six steps agree to 1%."""
+    config = make_config("mixed", trainer={"precision": "bf16-mixed"})
+    train(config)
+    curve, exact = ([row["total"] for row in rows(c.out)] for c in (config, unbroken[0]))
+    assert curve == pytest.approx(exact, rel=0.01)
+    assert curve != exact
+
+
 def test_starting_from_other_weights(make_config, unbroken):
     """The average of another run becomes the first weights; step and optimizer start anew."""
     _, result = unbroken
