@@ -28,7 +28,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from proteinweaver.domains.trends import native_contacts
+from proteinweaver.domains.trends import native_contacts, native_gyration
 from proteinweaver.evaluation.contenders import scattered
 from proteinweaver.evaluation.docking import SideChains, turned
 from proteinweaver.evaluation.linker_law import Motions, linker_motions, pose_constants
@@ -74,6 +74,9 @@ class FinderSettings:
     contacts : float
         Share of the contacts that natives of these sizes have (`domains.trends`) below which
         poses are left out.
+    gyration : float
+        Radius of gyration over that of natives of this length (`domains.trends`) above which poses
+        are left out; 0 for no bound.
     """
 
     stretches: int = 30000
@@ -84,6 +87,7 @@ class FinderSettings:
     hits: int = 3
     sample: int = 3000
     contacts: float = 0.0
+    gyration: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -220,15 +224,18 @@ def find_poses(
     counts, odds = weights[:-SHELLS], weights[-SHELLS:]
     fields = Fields.of(fixed, odds[None])
     overlap = fields.overlap(moving, rot, trans)
-    # where all clash (a domain that embraces the other one) the hundredth that clash least stay
-    limit = max(settings.overlap, float(overlap.kthvalue(max(1, len(overlap) // 100)).values))
-    free = overlap <= limit
+    free = _within(overlap, settings.overlap)
     rot, trans = rot[free], trans[free]
-    if settings.contacts:  # and the hundredth that touch most, where all touch too little
-        touching = fields.contacts(moving, rot, trans)
-        wanted = settings.contacts * native_contacts([len(fixed.ca), len(moving.ca)])
-        most = touching.kthvalue(max(1, len(touching) - len(touching) // 100)).values
-        free = touching >= min(wanted, float(most))
+    sizes = [len(fixed.ca), len(moving.ca)]
+    if settings.gyration:
+        free = _within(
+            _gyration(fixed.ca, moving.ca, rot, trans),
+            settings.gyration * native_gyration(sum(sizes)),
+        )
+        rot, trans = rot[free], trans[free]
+    if settings.contacts:
+        wanted = settings.contacts * native_contacts(sizes)
+        free = _within(-fields.contacts(moving, rot, trans), -wanted)
         rot, trans = rot[free], trans[free]
     score = pose_terms(fields, moving, rot, trans) @ torch.cat((counts, torch.ones(1)))
     sample = torch.multinomial(
@@ -238,6 +245,20 @@ def find_poses(
     radius = float(tm_d0(len(moving.ca)))
     chosen, share = cover(rigid_points(moving.ca, rot, trans), radius, number)
     return Found(rot[chosen], trans[chosen], share)
+
+
+def _within(values: Tensor, limit: float) -> Tensor:
+    """Tell which values are at most a limit; the least hundredth where hardly one is."""
+    least = float(values.kthvalue(max(1, len(values) // 100)).values)
+    return values <= max(limit, least)
+
+
+def _gyration(fixed: Tensor, moving: Tensor, rot: Tensor, trans: Tensor) -> Tensor:
+    """Radius of gyration (angstrom) of both bodies together in every pose, shape (P,)."""
+    m, n = len(fixed), len(moving)
+    apart = rot @ moving.mean(0) + trans - fixed.mean(0)
+    inner = sum(((body - body.mean(0)) ** 2).sum() for body in (fixed, moving))
+    return ((inner + m * n / (m + n) * (apart**2).sum(1)) / (m + n)).sqrt()
 
 
 def found_joint(

@@ -34,9 +34,9 @@ __all__ = ["SEARCH", "FoundStart", "StartPoses", "can_be_found"]
 _DOMAINS = 4
 #: Different poses of one joint.
 _TRIES = 16
-#: The full search (one to two seconds a joint), among poses that hold the contacts that designs
-#: are checked for.
-SEARCH = FinderSettings(contacts=0.6)
+#: The full search (one to two seconds a joint), among poses that hold the contacts and the radius
+#: of gyration that designs are checked for.
+SEARCH = FinderSettings(contacts=0.6, gyration=1.15)
 #: Fewest native stretches as long as a linker: below it they say nothing.
 _STRETCHES = 1000
 #: Searches that are kept.

@@ -9,6 +9,7 @@ import torch
 from scipy.spatial.distance import cdist
 from scipy.spatial.transform import Rotation
 
+from proteinweaver.domains.trends import native_gyration
 from proteinweaver.errors import UserError
 from proteinweaver.evaluation import linker_law
 from proteinweaver.evaluation.assembly import assembly_metrics, domain_labels
@@ -242,6 +243,25 @@ def test_cover_is_greedy():
 
 def contacts_of(chain: np.ndarray) -> int:
     return int((cdist(chain[:26, 1], chain[32:, 1]) < 8.0).sum())
+
+
+def gyration_of(chain: np.ndarray) -> float:
+    """Radius of gyration over that of natives of as many residues."""
+    ca = np.concatenate((chain[:26, 1], chain[32:, 1]))
+    return float(ca.var(0).sum() ** 0.5 / native_gyration(len(ca)))
+
+
+def test_poses_that_are_too_wide_are_left_out(task, stretches):
+    def sizes(bound: float) -> list[float]:
+        settings = replace(QUICK, gyration=bound, blur=6.0, blur_degrees=60.0)
+        chains = found_pair(task, 16, np.random.default_rng(3), stretches, settings)
+        return [gyration_of(chain) for chain in chains]
+
+    free = sizes(0.0)
+    bound = float(np.median(free))
+    assert max(free) > bound + 0.01
+    assert max(sizes(bound)) <= bound + 1e-4
+    assert max(sizes(0.01)) <= bound  # none is so small: the most compact are left
 
 
 def test_found_poses_are_rigid_different_and_near_the_native(task, stretches):
