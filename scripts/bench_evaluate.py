@@ -46,7 +46,7 @@ def write_designs(folder: Path, data: Path, number: int, length: int) -> None:
 
 def timed(arguments: list[str]) -> dict[str, float]:
     begin, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = [sys.executable, "-m", "proteinweaver.cli.main", "evaluate", *arguments, "-q"]
+    command = [sys.executable, "-m", "proteinweaver", "evaluate", *arguments, "-q"]
     subprocess.run(command, check=True, cwd=REPO, stdout=subprocess.DEVNULL)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

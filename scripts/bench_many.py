@@ -33,7 +33,7 @@ REQUEST = [
 
 def peak(words: list[str], stop: Path | None = None, lines: int = 0) -> tuple[float, float]:
     """Peak memory (MiB) and wall seconds of the program, killed at ``lines`` lines of a file."""
-    command = [sys.executable, "-m", "proteinweaver.cli.main", *REQUEST, *words]
+    command = [sys.executable, "-m", "proteinweaver", *REQUEST, *words]
     start = time.perf_counter()
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     while stop is not None and child.poll() is None:

@@ -42,7 +42,7 @@ def main() -> int:
     ]  # fmt: skip
 
     def command(out: Path, *extra: str) -> list[str]:
-        return [sys.executable, "-m", "proteinweaver.cli.main", *ask, "-o", str(out), *extra]
+        return [sys.executable, "-m", "proteinweaver", *ask, "-o", str(out), *extra]
 
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)

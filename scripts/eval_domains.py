@@ -44,7 +44,7 @@ POOL = 400  # native chains that fragments are taken from
 def generated(length: int, n: int, seed: int, options: list[str], folder: Path) -> Path:
     """Run the generator for one length; returns the run folder."""
     command = [
-        sys.executable, "-m", "proteinweaver.cli.main", "generate", "--length", str(length),
+        sys.executable, "-m", "proteinweaver", "generate", "--length", str(length),
         "-n", str(n), "--seed", str(seed), "-o", str(folder), "--overwrite", *options,
     ]  # fmt: skip
     subprocess.run(command, check=True)

@@ -111,7 +111,3 @@ def main() -> None:
 def _complain(text: str, code: int) -> int:
     print(f"proteinweaver: {' '.join(text.split())}", file=sys.stderr, flush=True)
     return code
-
-
-if __name__ == "__main__":
-    main()

@@ -17,7 +17,7 @@ from proteinweaver.io.read import read_backbone
 from proteinweaver.structure.backbone import Backbone
 from proteinweaver.structure.ideal import ideal_element
 
-PROGRAM = [sys.executable, "-m", "proteinweaver.cli.main"]
+PROGRAM = [sys.executable, "-m", "proteinweaver"]
 
 
 @pytest.fixture

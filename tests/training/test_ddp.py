@@ -57,7 +57,7 @@ def test_two_processes_equal_one_on_the_same_batches(make_config, tmp_path):
     config = replace(config, trainer=replace(config.trainer, save_minutes=60.0))
     current, average, residues = one_process(config, tmp_path)
     out = tmp_path / "two"
-    ask = [sys.executable, "-m", "proteinweaver.cli.main", "train", *WORDS]
+    ask = [sys.executable, "-m", "proteinweaver", "train", *WORDS]
     done = subprocess.run(
         [*ask, "--device", "cpu", "-o", str(out)],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
