@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from proteinweaver.domains.blueprint import draw_blueprint
 from proteinweaver.generation.batching import groups
+from proteinweaver.generation.choice import domain_worth
 from proteinweaver.generation.condition import (
     condition_for,
     pieces_of_blueprint,
@@ -63,6 +64,9 @@ class DomainRequest:
         Class of a blueprint to draw; empty: as natives have it.
     loop_tilt : float, optional
         Makes loops of a blueprint to draw shorter.
+    candidates : int, optional
+        Times it is drawn, from one layout and in one batch; the best is kept
+        (`proteinweaver.generation.choice`).
     """
 
     length: int
@@ -70,6 +74,12 @@ class DomainRequest:
     blueprint: str = ""
     fold: Fold = ""
     loop_tilt: float = 0.0
+    candidates: int = 1
+
+    def candidate_keys(self) -> list[NoiseKey]:
+        """Return addresses of the noise of every draw."""
+        others = range(1, self.candidates)
+        return [self.key, *(self.key.with_stage(f"{self.key.stage}.{k}") for k in others)]
 
     def drawn_blueprint(self) -> str:
         """Return the blueprint, drawn if none is given."""
@@ -110,9 +120,9 @@ class DomainSample:
     blueprint : str
         What was asked for.
     seconds : float
-        Its share of the batch's time.
+        Its share of the batch's time, all candidates counted.
     calls : int
-        Network evaluations.
+        Network evaluations; one evaluates all candidates.
     trajectory : Trajectory, optional
         If asked for.
     """
@@ -165,55 +175,83 @@ def sample_domains(
         for request, text in zip(requests, blueprints, strict=True)
     ]
     has_layout = [layout is not None and len(marks(c)) >= FEWEST_MARKS for c in conditions]
-    samples: dict[int, DomainSample] = {}
+    drawn: dict[int, list[DomainSample]] = {}
     for from_layout in sorted(set(has_layout)):
         chosen = [k for k, has in enumerate(has_layout) if has == from_layout]
         lengths = [requests[k].length for k in chosen]
         for batch in groups(lengths, batch_size, model.device):
             numbers = [chosen[k] for k in batch]
-            drawn = _sampled(
+            found = _sampled(
                 model,
                 [conditions[k] for k in numbers],
-                [requests[k].key for k in numbers],
+                [requests[k].candidate_keys() for k in numbers],
                 sampling,
                 layout if from_layout else None,
                 trajectory,
             )
-            for row, k in enumerate(numbers):
-                samples[k] = DomainSample(
-                    drawn.coord[row, : requests[k].length].numpy().copy(),
-                    blueprints[k],
-                    drawn.seconds / len(numbers),
-                    drawn.calls,
-                    trajectory_of(drawn, row, requests[k].length) if trajectory else None,
-                )
-    drawn_all = [samples[k] for k in range(len(requests))]
-    return _closed(drawn_all) if close else drawn_all
+            row = 0
+            for k in numbers:
+                length, count = requests[k].length, requests[k].candidates
+                drawn[k] = [
+                    DomainSample(
+                        found.coord[one, :length].numpy().copy(),
+                        blueprints[k],
+                        found.seconds / len(found.coord),
+                        found.calls,
+                        trajectory_of(found, one, length) if trajectory else None,
+                    )
+                    for one in range(row, row + count)
+                ]
+                row += count
+    return _kept([drawn[k] for k in range(len(requests))], close)
 
 
 def _sampled(
     model: LoadedModel,
     conditions: Sequence[Condition],
-    keys: Sequence[NoiseKey],
+    keys: Sequence[Sequence[NoiseKey]],
     sampling: Sampling,
     layout: LayoutDraw | None,
     trajectory: bool,
 ) -> SampledBatch:
-    """Sample a batch, from noise or from layouts of its own."""
+    """Sample a batch, candidate after candidate, from noise or from layouts of its own."""
     begun = time.perf_counter()
     start, calls = None, 0
+    owner = [k for k, own in enumerate(keys) for _ in own]
     if layout is not None:
-        start, calls = draw_layouts(layout.model, conditions, keys, layout.sampling, layout.t)
+        first = [own[0] for own in keys]
+        start, calls = draw_layouts(layout.model, conditions, first, layout.sampling, layout.t)
+        start = replace(start, rot=start.rot[owner], trans=start.trans[owner])
         sampling = replace(sampling, num_steps=max(1, round(layout.t * sampling.num_steps)))
     drawn = sample_backbones(
         model,
-        stack_conditions(conditions).to(model.device),
-        keys,
+        stack_conditions([conditions[k] for k in owner]).to(model.device),
+        [key for own in keys for key in own],
         sampling,
         start=start,
         trajectory=trajectory,
     )
     return replace(drawn, seconds=time.perf_counter() - begun, calls=drawn.calls + calls)
+
+
+def _kept(drawn: Sequence[Sequence[DomainSample]], close: bool) -> list[DomainSample]:
+    """Close all candidates, many at a time, and keep the best of each domain."""
+    samples = [sample for own in drawn for sample in own]
+    if close:
+        samples = _closed(samples)
+    kept, start = [], 0
+    for own in drawn:
+        candidates = samples[start : start + len(own)]
+        start += len(own)
+        best = candidates[0]
+        if len(candidates) > 1:
+            begun = time.perf_counter()
+            worth = domain_worth([sample.coord for sample in candidates], close)
+            best = candidates[int(np.argmax(worth))]
+            seconds = sum(sample.seconds for sample in candidates) + time.perf_counter() - begun
+            best = replace(best, seconds=seconds)
+        kept.append(best)
+    return kept
 
 
 def _closed(samples: Sequence[DomainSample]) -> list[DomainSample]:

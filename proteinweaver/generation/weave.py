@@ -4,7 +4,6 @@ What a design is depends on its plan and its noise keys alone; which designs sha
 only the time they take.
 """
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +14,6 @@ import numpy as np
 
 from proteinweaver.domains.trends import CONTACT_SHARE
 from proteinweaver.errors import UserError, nearest
-from proteinweaver.evaluation.critic import load_critic, soundness_of
 from proteinweaver.generation.assembly_stage import (
     Assembly,
     AssemblyRequest,
@@ -201,18 +199,13 @@ def _domains(
     plans: Sequence[DesignPlan], kit: Kit
 ) -> tuple[list[list[DomainSample]], list[float], list[int]]:
     """Give every plan its domains in the order of its chain, with seconds and calls."""
-    count = getattr(kit.config, "domain_candidates", 1)
     owners: list[tuple[int, int]] = []
     requests: list[DomainRequest] = []
     for p, plan in enumerate(plans):
         for d, segment in enumerate(plan.domains):
             if plan.sources[segment.source].generated:
-                for candidate in range(count):
-                    suffix = f".{candidate}" if candidate else ""
-                    stage = f"domain{segment.source + 1}{suffix}"
-                    key = NoiseKey(plan.job.seed, plan.job.spec.name, plan.index, stage)
-                    requests.append(_domain_request(plan, segment, key, kit.config))
-                    owners.append((p, d))
+                requests.append(_domain_request(plan, segment, kit.config))
+                owners.append((p, d))
     drawn: list[DomainSample] = []
     if requests and kit.domain:
         config, layout = kit.config, None
@@ -228,17 +221,14 @@ def _domains(
             close=config.close,
             trajectory=config.traj and all(len(plan.segments) == 1 for plan in plans),
         )
+    generated = dict(zip(owners, drawn, strict=True))
     seconds, calls = [0.0] * len(plans), [0] * len(plans)
-    worth = _worth(drawn, kit.config.close) if count > 1 else [0.0] * len(drawn)
-    best: dict[tuple[int, int], tuple[float, DomainSample]] = {}
-    for owner, sample, score in zip(owners, drawn, worth, strict=True):
-        seconds[owner[0]] += sample.seconds
-        calls[owner[0]] += sample.calls
-        if owner not in best or score > best[owner][0]:
-            best[owner] = (score, sample)
+    for (p, _), sample in generated.items():
+        seconds[p] += sample.seconds
+        calls[p] += sample.calls
     parts = [
         [
-            best[p, d][1] if (p, d) in best else _given(plan.sources[segment.source])
+            generated[p, d] if (p, d) in generated else _given(plan.sources[segment.source])
             for d, segment in enumerate(plan.domains)
         ]
         for p, plan in enumerate(plans)
@@ -246,28 +236,17 @@ def _domains(
     return parts, seconds, calls
 
 
-def _worth(samples: Sequence[DomainSample], closed: bool) -> list[float]:
-    """Tell by what the best of several domains is chosen.
-
-    The critic's word; or the score of a design where bonds were left open, of which it knows
-    nothing.
-    """
-    if not closed:
-        return [judge(sample.coord).score for sample in samples]
-    worth = [-math.inf] * len(samples)
-    sound = [k for k, sample in enumerate(samples) if np.isfinite(sample.coord).all()]
-    chains = [Backbone.from_coord(samples[k].coord) for k in sound]
-    for k, verdict in zip(sound, soundness_of(chains, load_critic()), strict=True):
-        worth[k] = verdict.logit
-    return worth
-
-
-def _domain_request(
-    plan: DesignPlan, segment: Segment, key: NoiseKey, config: RunConfig
-) -> DomainRequest:
+def _domain_request(plan: DesignPlan, segment: Segment, config: RunConfig) -> DomainRequest:
     source = plan.sources[segment.source]
-    tilt = getattr(config, "loop_tilt", 0.0)
-    return DomainRequest(len(segment), key, source.blueprint, source.fold, tilt)
+    key = NoiseKey(plan.job.seed, plan.job.spec.name, plan.index, f"domain{segment.source + 1}")
+    return DomainRequest(
+        len(segment),
+        key,
+        source.blueprint,
+        source.fold,
+        loop_tilt=getattr(config, "loop_tilt", 0.0),
+        candidates=getattr(config, "domain_candidates", 1),
+    )
 
 
 def _given(source: Source) -> DomainSample:

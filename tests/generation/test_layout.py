@@ -7,12 +7,17 @@ import pytest
 
 from proteinweaver.errors import UserError
 from proteinweaver.evaluation.critic import load_critic, soundness_of
+from proteinweaver.generation import domain_stage
+from proteinweaver.generation.choice import domain_worth
 from proteinweaver.generation.commands import generate
 from proteinweaver.generation.config import GenerateConfig
 from proteinweaver.generation.domain_stage import DomainRequest, LayoutDraw, sample_domains
 from proteinweaver.generation.model import has_model, load_model
+from proteinweaver.generation.quality import judge
 from proteinweaver.generation.sampling import NoiseKey, Sampling
 from proteinweaver.generation.settings import SamplerConfig
+from proteinweaver.structure.backbone import Backbone
+from proteinweaver.structure.hbonds import hydrogen_bonds
 
 HELICES = "L" + "H" * 14 + "LLL" + "H" * 14 + "LL"
 FEW = SamplerConfig(num_steps=3)
@@ -76,18 +81,61 @@ def test_from_the_config(tiny_weights, tmp_path):
             GenerateConfig(layout_t=t)
 
 
-def test_of_several_candidates_the_soundest_is_kept(tiny_weights):
-    """The critic decides where bonds are closed, and the candidates are those of single draws."""
+def test_of_several_candidates_the_best_is_kept(models):
+    """All begin at one layout; the critic decides, and the first is that of a single draw."""
+    domain, layout = models
+    draw, sampling = LayoutDraw(layout, Sampling(num_steps=4), 0.4), Sampling(num_steps=10)
+    asked = requests(HELICES, "L" * 20, HELICES + "LL" + HELICES)
+    single = sample_domains(domain, asked, sampling, layout=draw)
+    three = [replace(one, candidates=3) for one in asked]
+    kept = sample_domains(domain, three, sampling, layout=draw)
+    assert [s.calls for s in kept] == [s.calls for s in single]  # one call for all three
+    for best, one in zip(kept, single, strict=True):
+        worth = domain_worth([best.coord, one.coord], closed=True)
+        assert worth[0] >= worth[1] - 1e-2  # equal but for the batch's rounding, or better
+    assert any(np.abs(a.coord - b.coord).max() > 0.1 for a, b in zip(kept, single, strict=True))
+    alone = sample_domains(domain, three[2:], sampling, layout=draw)[0]
+    np.testing.assert_array_equal(alone.coord, kept[2].coord)
+
+
+def test_candidates_are_judged_by_the_critic_and_by_paired_strands(models, monkeypatch):
+    domain, _ = models
+    request = replace(requests(HELICES)[0], candidates=4)
+    seen = []
+
+    def last(chains, closed):
+        seen.append((len(chains), closed))
+        return list(range(len(chains)))
+
+    monkeypatch.setattr(domain_stage, "domain_worth", last)
+    four = sample_domains(domain, [request], Sampling(num_steps=3), close=False)[0]
+    assert seen == [(4, False)]
+    key = request.candidate_keys()[3]
+    other = sample_domains(
+        domain, [replace(request, key=key, candidates=1)], Sampling(3), close=False
+    )
+    np.testing.assert_allclose(four.coord, other[0].coord, atol=1e-2)
+
+
+def test_worth(helix, coil):
+    """The critic's logit and paired strands; the score where bonds are open; nothing for NaN."""
+    broken = np.full_like(coil, np.nan)
+    worth = domain_worth([helix, broken, coil], closed=True)
+    for chain, value in zip((helix, coil), worth[::2], strict=True):
+        backbone = Backbone.from_coord(chain)
+        logit = soundness_of([backbone], load_critic())[0].logit
+        acceptor = hydrogen_bonds(chain)
+        far = np.abs(acceptor - np.arange(len(chain))) > 5
+        paired = (far & (acceptor >= 0)).mean()
+        assert value == pytest.approx(logit + 10 * paired, abs=1e-3)
+    assert worth[1] == -np.inf
+    assert domain_worth([coil], closed=False) == [judge(coil).score]
+
+
+def test_from_the_command(tiny_weights):
     fields = {"length": 40, "n": 2, "weights": str(tiny_weights), "device": "cpu", "seed": 5}
     fields |= {"layout_sampler": FEW, "domain_sampler": FEW}
-    kept = generate(**fields, domain_candidates=3).designs
-    first = generate(**fields).designs
-    critic = load_critic()
-    for best, one in zip(kept, first, strict=True):
-        # each alone: in a batch of two, equal chains differ by float rounding
-        found = [soundness_of([chain], critic)[0] for chain in (best.backbone, one.backbone)]
-        assert found[0].logit >= found[1].logit - 1e-6
-        assert best.calls == 3 * one.calls
+    kept, first = (generate(**fields, domain_candidates=k).designs for k in (3, 1))
     assert any(
         np.abs(a.backbone.coord - b.backbone.coord).max() > 0.1
         for a, b in zip(kept, first, strict=True)

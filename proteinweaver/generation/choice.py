@@ -1,0 +1,50 @@
+"""Which of several generated domains is kept.
+
+Draws of one blueprint from one layout differ most in what the last steps decide: whether strands
+pair and how all of it packs (docs/training.md, question 32). A few draws and a choice are
+therefore cheaper than steps. The choice is the critic's, which sees packing, with a word of the
+long-range hydrogen bonds, which it hardly counts.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proteinweaver.evaluation.critic import load_critic, soundness_of
+from proteinweaver.evaluation.geometry import chain_metrics
+from proteinweaver.generation.quality import judge
+from proteinweaver.structure.backbone import Backbone
+
+__all__ = ["domain_worth"]
+
+#: Units of the critic's logit that one long-range hydrogen bond a residue is worth.
+_PAIRING = 10.0
+
+
+def domain_worth(chains: Sequence[NDArray[np.float32]], closed: bool) -> list[float]:
+    """Tell by what the best of several domains is chosen.
+
+    Parameters
+    ----------
+    chains : sequence of ndarray, shape=(L, 4, 3)
+        N, CA, C, O in angstrom.
+    closed : bool
+        Whether peptide bonds were closed. Of open ones the critic knows nothing: then it is the
+        score of a design.
+
+    Returns
+    -------
+    list of float
+        Higher is better; minus infinity for coordinates that are no numbers.
+    """
+    if not closed:
+        return [judge(chain).score for chain in chains]
+    worth = [-math.inf] * len(chains)
+    sound = [k for k, chain in enumerate(chains) if np.isfinite(chain).all()]
+    backbones = [Backbone.from_coord(chains[k]) for k in sound]
+    gates = [True] * len(sound)  # the logit does not ask for them
+    for k, verdict in zip(sound, soundness_of(backbones, load_critic(), gates), strict=True):
+        worth[k] = verdict.logit + _PAIRING * chain_metrics(chains[k]).hb_long
+    return worth
