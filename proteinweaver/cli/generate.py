@@ -40,8 +40,8 @@ def generate(
         typer.Option(
             "--candidates",
             metavar="N",
-            help="Domains drawn for every one kept, the soundest by the critic.",
-            show_default="1",
+            help="Domains drawn for every one kept, which critic and paired strands choose.",
+            show_default="4",
         ),
     ] = None,
     n: options.Count = None,

@@ -55,6 +55,7 @@ END = "."
 
 _SHORTEST = 12  # shorter chains have no elements
 _LONGEST_ELEMENT, _LONGEST_LOOP = 60, 60
+_LONG_STRAND = 12  # residues from which on a tilt makes strands no likelier
 _MINOR_SHARE = 0.05  # of the residues: less of a kind does not make a class
 _SMOOTHING = 1.5  # residues; width of the kernel over counted lengths
 _CLASSES = 5  # classes drawn, if none of the first can be met in so few residues
@@ -183,7 +184,7 @@ def _length_law(counts: dict[str, float], shortest: int, longest: int) -> NDArra
 class _Model:
     """Semi-Markov model of one fold class, with the weights W(s, n) for n up to ``longest``."""
 
-    def __init__(self, fold: Fold, longest: int, loop_tilt: float) -> None:
+    def __init__(self, fold: Fold, longest: int, loop_tilt: float, strand_tilt: float) -> None:
         counts = _counts()
         tilt = np.exp(-loop_tilt * np.arange(_LONGEST_LOOP + 1))
         self.element = {
@@ -192,6 +193,9 @@ class _Model:
             )
             for kind in "HE"
         }
+        size = np.minimum(np.arange(_LONGEST_ELEMENT + 1), _LONG_STRAND)
+        longer = self.element["E"] * np.exp(strand_tilt * size)
+        self.element["E"] = longer / longer.sum()  # lengths change, not how many strands there are
         self.order: dict[str, dict[str, float]] = {}
         self.loop: dict[str, NDArray[np.float64]] = {}
         for key, row in counts["order"].items():
@@ -272,8 +276,8 @@ def _pick(weights: NDArray[np.float64], rng: np.random.Generator) -> int:
 
 
 @lru_cache(maxsize=16)
-def _model(fold: Fold, longest: int, loop_tilt: float) -> _Model:
-    return _Model(fold, longest, loop_tilt)
+def _model(fold: Fold, longest: int, loop_tilt: float, strand_tilt: float) -> _Model:
+    return _Model(fold, longest, loop_tilt, strand_tilt)
 
 
 def _draw_fold(length: int, rng: np.random.Generator) -> Fold:
@@ -287,6 +291,7 @@ def draw_blueprint(
     *,
     fold: Fold | None = None,
     loop_tilt: float = 0.0,
+    strand_tilt: float = 0.0,
 ) -> str:
     """Draw a native-like blueprint.
 
@@ -301,6 +306,9 @@ def draw_blueprint(
     loop_tilt : float, optional
         Makes every loop residue ``exp(-loop_tilt)`` times as likely: 0 is native, 0.1 gives
         compact designs.
+    strand_tilt : float, optional
+        Makes every residue of a strand, up to 12, ``exp(strand_tilt)`` times as likely: 0 is
+        native, above it strands are longer.
 
     Returns
     -------
@@ -330,7 +338,7 @@ def draw_blueprint(
         # drawn once for many tries: classes are met with different ease, yet each keeps its share
         wanted = fold or _draw_fold(length, rng)
         # sizes in steps of 64 let designs of similar length share one recursion
-        model = _model(wanted, -(-length // 64) * 64, loop_tilt)
+        model = _model(wanted, -(-length // 64) * 64, loop_tilt, strand_tilt)
         for _ in range(_TRIES):
             text = model.draw(length, rng)
             kinds = [run.kind for run in elements(text)]

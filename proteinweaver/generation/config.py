@@ -11,7 +11,10 @@ from pathlib import Path
 
 from proteinweaver.errors import UserError
 from proteinweaver.generation.settings import (
+    CANDIDATES,
     LAYOUT_T,
+    LOOP_TILT,
+    STRAND_TILT,
     AssemblerName,
     PoseStart,
     RunConfig,
@@ -53,25 +56,26 @@ class GenerateConfig(RequestConfig):
         Secondary structure, such as ``"L3H14L3E6"``; instead of the length and of drawing one.
     fold : {"", "alpha", "beta", "mixed"}
         Class of the blueprints that are drawn; empty: as natives have it.
-    loop_tilt : float
-        Makes loops of drawn blueprints shorter; 0 is native.
+    loop_tilt, strand_tilt : float
+        Make loops of drawn blueprints shorter and strands longer; 0 is native.
     layout_t : float
         Time at which a domain begins from a layout drawn before it
         (`proteinweaver.generation.layout_stage`); 1 begins at noise.
     layout_sampler, domain_sampler : SamplerConfig
         How layouts and domains are sampled.
     domain_candidates : int
-        Domains drawn for every one kept, the one the critic takes for the soundest.
+        Domains drawn for every one kept (`proteinweaver.generation.choice`).
     """
 
     length: int = 100
     blueprint: str = ""
     fold: Fold = ""
-    loop_tilt: float = 0.1
+    loop_tilt: float = LOOP_TILT
+    strand_tilt: float = STRAND_TILT
     layout_t: float = LAYOUT_T
     layout_sampler: SamplerConfig = field(default_factory=layout_sampler)
     domain_sampler: SamplerConfig = field(default_factory=domain_sampler)
-    domain_candidates: int = 1
+    domain_candidates: int = CANDIDATES
 
     def __post_init__(self) -> None:
         """Refuse lengths that are none."""
@@ -118,14 +122,15 @@ class AssembleConfig(RequestConfig):
         domains with residue types are asked for and nothing else of their poses
         (`proteinweaver.generation.start_poses`; with the noise of a part of the time, and that
         part of the steps), or at noise.
-    loop_tilt : float
-        Makes loops of drawn blueprints of generated domains shorter; 0 is native.
+    loop_tilt, strand_tilt : float
+        Make loops of drawn blueprints of generated domains shorter and strands longer; 0 is
+        native.
     layout_t : float
         Time at which a generated domain begins from its layout; 1 begins at noise.
     layout_sampler, domain_sampler, assembler_sampler : SamplerConfig
         How layouts, domains and assembly are sampled.
     domain_candidates : int
-        Domains drawn for every generated one that is kept, the soundest by the critic.
+        Domains drawn for every generated one that is kept (`proteinweaver.generation.choice`).
     """
 
     spec: str = ""
@@ -144,12 +149,13 @@ class AssembleConfig(RequestConfig):
     pass_budget: PassBudget | str | None = None
     model: AssemblerName = "assembler"
     poses: PoseStart = "found"
-    loop_tilt: float = 0.1
+    loop_tilt: float = LOOP_TILT
+    strand_tilt: float = STRAND_TILT
     layout_t: float = LAYOUT_T
     layout_sampler: SamplerConfig = field(default_factory=layout_sampler)
     domain_sampler: SamplerConfig = field(default_factory=domain_sampler)
     assembler_sampler: SamplerConfig = field(default_factory=assembler_sampler)
-    domain_candidates: int = 1
+    domain_candidates: int = CANDIDATES
 
     def __post_init__(self) -> None:
         """Refuse requests that are no assembly."""
@@ -214,14 +220,14 @@ class DesignConfig(RequestConfig):
         Class of the domains' blueprints; empty: as natives have it.
     model : {"assembler", "assembler-aligned"}
         Weights of the assembler.
-    loop_tilt : float
-        Makes loops of drawn blueprints shorter; 0 is native.
+    loop_tilt, strand_tilt : float
+        Make loops of drawn blueprints shorter and strands longer; 0 is native.
     layout_t : float
         Time at which a domain begins from its layout; 1 begins at noise.
     layout_sampler, domain_sampler, assembler_sampler : SamplerConfig
         How layouts and the two stages are sampled.
     domain_candidates : int
-        Domains drawn for every one kept, the one the critic takes for the soundest.
+        Domains drawn for every one kept (`proteinweaver.generation.choice`).
     """
 
     spec: str = ""
@@ -231,12 +237,13 @@ class DesignConfig(RequestConfig):
     order: str = "fixed"
     fold: Fold = ""
     model: AssemblerName = "assembler"
-    loop_tilt: float = 0.1
+    loop_tilt: float = LOOP_TILT
+    strand_tilt: float = STRAND_TILT
     layout_t: float = LAYOUT_T
     layout_sampler: SamplerConfig = field(default_factory=layout_sampler)
     domain_sampler: SamplerConfig = field(default_factory=domain_sampler)
     assembler_sampler: SamplerConfig = field(default_factory=assembler_sampler)
-    domain_candidates: int = 1
+    domain_candidates: int = CANDIDATES
 
     def __post_init__(self) -> None:
         """Refuse requests that are no design."""

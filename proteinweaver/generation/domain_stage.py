@@ -62,8 +62,8 @@ class DomainRequest:
         Secondary structure to ask for, `length` letters HEL; empty: drawn.
     fold : {"", "alpha", "beta", "mixed"}, optional
         Class of a blueprint to draw; empty: as natives have it.
-    loop_tilt : float, optional
-        Makes loops of a blueprint to draw shorter.
+    loop_tilt, strand_tilt : float, optional
+        Make loops of a blueprint to draw shorter, strands longer.
     candidates : int, optional
         Times it is drawn, from one layout and in one batch; the best is kept
         (`proteinweaver.generation.choice`).
@@ -74,6 +74,7 @@ class DomainRequest:
     blueprint: str = ""
     fold: Fold = ""
     loop_tilt: float = 0.0
+    strand_tilt: float = 0.0
     candidates: int = 1
 
     def candidate_keys(self) -> list[NoiseKey]:
@@ -87,7 +88,13 @@ class DomainRequest:
             return self.blueprint
         key = self.key
         seed = derive_seed(key.seed, key.job, key.index, key.stage, "blueprint")
-        return draw_blueprint(self.length, seed, fold=self.fold or None, loop_tilt=self.loop_tilt)
+        return draw_blueprint(
+            self.length,
+            seed,
+            fold=self.fold or None,
+            loop_tilt=self.loop_tilt,
+            strand_tilt=self.strand_tilt,
+        )
 
 
 @dataclass(frozen=True)

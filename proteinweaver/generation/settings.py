@@ -11,7 +11,10 @@ from proteinweaver.errors import UserError
 from proteinweaver.io.run_folder import Shard
 
 __all__ = [
+    "CANDIDATES",
     "LAYOUT_T",
+    "LOOP_TILT",
+    "STRAND_TILT",
     "AssemblerName",
     "PoseStart",
     "RunConfig",
@@ -29,6 +32,11 @@ AssemblerName = Literal["assembler", "assembler-aligned"]
 PoseStart = Literal["found", "noise"]
 #: Time at which domains begin from their layouts (docs/training.md).
 LAYOUT_T = 0.5
+#: How drawn blueprints differ from native ones: some of a strand is lost on the way to a
+#: structure, and loops come out longer than told (docs/training.md, question 41).
+LOOP_TILT, STRAND_TILT = 0.14, 0.25
+#: Draws of every generated domain, of which one is kept (docs/training.md, question 42).
+CANDIDATES = 4
 
 
 @dataclass(frozen=True)

@@ -245,6 +245,7 @@ def _domain_request(plan: DesignPlan, segment: Segment, config: RunConfig) -> Do
         source.blueprint,
         source.fold,
         loop_tilt=getattr(config, "loop_tilt", 0.0),
+        strand_tilt=getattr(config, "strand_tilt", 0.0),
         candidates=getattr(config, "domain_candidates", 1),
     )
 

@@ -60,9 +60,22 @@ def test_tilting_shortens_loops() -> None:
     assert shares[1] < shares[0] - 0.05
 
 
+def test_tilting_lengthens_strands_and_leaves_their_number() -> None:
+    strands = []
+    for tilt in (0.0, 0.25):
+        drawn = [draw_blueprint(120, s, fold="beta", strand_tilt=tilt) for s in range(150)]
+        runs = [[e for e in elements(text) if e.kind == "E"] for text in drawn]
+        strands.append(
+            (np.mean([e.length for row in runs for e in row]), np.mean([len(r) for r in runs]))
+        )
+    (native, few), (long, many) = strands
+    assert long > native + 0.7
+    assert many == pytest.approx(few, rel=0.15)
+
+
 def test_backward_weights_are_the_probability_of_the_length() -> None:
     """W(start, n) against a sum over every string of elements and loops, by brute force."""
-    model = _Model("beta", 16, 0.0)
+    model = _Model("beta", 16, 0.0, 0.0)
 
     def total(state: str, left: int) -> float:
         weight = 0.0
@@ -83,7 +96,7 @@ def test_backward_weights_are_the_probability_of_the_length() -> None:
 
 def test_draws_follow_the_weights() -> None:
     """Share of strings of 14 residues with two strands, drawn and summed up."""
-    model = _Model("beta", 64, 0.0)
+    model = _Model("beta", 64, 0.0, 0.0)
     rng = np.random.default_rng(0)
     drawn = [len(elements(model.draw(14, rng))) for _ in range(3000)]
     table = model._steps("-E", "E", 14)
