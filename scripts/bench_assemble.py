@@ -3,8 +3,8 @@
     python scripts/bench_assemble.py --out benchmarks/assemble-cpu2.json
     python scripts/bench_assemble.py --lengths 300,800 --threads 1
 
-Every length is a process of its own: generated domains of about 125 residues, repeated, rigid
-insides, linkers of twelve, total length exact, default settings. Given are the wall and processor
+Every length is a process of its own: generated domains of about 125 residues, repeated,
+linkers of twelve, total length exact, default settings. Given are the wall and processor
 seconds of the whole design after start-up, those of one network call and its ratio to the floor
 (FLOP over the matrix rate measured there), and the peak memory of the process; at the end the
 exponent of the call's processor time against length.

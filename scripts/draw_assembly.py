@@ -2,7 +2,7 @@
 
     python scripts/draw_assembly.py runs/facing/designs/facing_s0_0000.pdb -o docs/facing.png
 
-Needs matplotlib (``pip install proteinweaver[notebook]``).
+Needs matplotlib (``pip install proteinweaver[dev]``).
 """
 
 import argparse

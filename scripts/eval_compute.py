@@ -69,7 +69,13 @@ def losses(weights: Path, a: argparse.Namespace) -> np.ndarray:
 def quality(weights: Path, a: argparse.Namespace) -> dict[str, list[float]]:
     """Pass, long-range hydrogen bonds and loops of generated domains, one number each."""
     critic = load_critic(SHIPPED / "critic.safetensors")
-    request = GenerateConfig(length=a.length, n=a.n, seed=a.seed, weights=str(weights))
+    request = GenerateConfig(
+        length=a.length,
+        n=a.n,
+        seed=a.seed,
+        weights=str(weights),
+        domain_candidates=1,  # else the critic, which judges here, would have chosen
+    )
     made = [design.backbone for design in generate(request).designs]
     found = soundness_of(made, critic)
     shape = [chain_metrics(one.coord, one.break_after) for one in made]

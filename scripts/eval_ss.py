@@ -23,7 +23,7 @@ from eval_start import natives
 from proteinweaver.evaluation.intervals import Interval, mean_interval
 from proteinweaver.generation.domain_stage import DomainRequest, LayoutDraw, sample_domains
 from proteinweaver.generation.model import load_model
-from proteinweaver.generation.settings import LAYOUT_T, domain_sampler, layout_sampler
+from proteinweaver.generation.settings import CANDIDATES, LAYOUT_T, domain_sampler, layout_sampler
 from proteinweaver.generation.weave import check_sampler
 from proteinweaver.structure.dssp import element_letters
 from samplers.noise import NoiseKey
@@ -61,7 +61,7 @@ def main() -> None:
     chosen = natives(a.data, "valid", a.n, SHORTEST, LONGEST)
     strings = [element_letters(item.coord) for item in chosen]
     requests = [
-        DomainRequest(len(text), NoiseKey(a.seed, "ss", k), blueprint=text)
+        DomainRequest(len(text), NoiseKey(a.seed, "ss", k), blueprint=text, candidates=CANDIDATES)
         for k, text in enumerate(strings)
     ]
     drawn = sample_domains(model, requests, check_sampler(domain_sampler()), layout=layout)

@@ -33,8 +33,8 @@ USES_SAMPLERS = {"generation", "diffusion", "study"}
 #: Third-party packages that may appear in certain places only.
 HOMES = {
     "biotite": ("proteinweaver/structure/biotite_adapter.py",),
-    "hydra": ("proteinweaver/cli/config.py", "proteinweaver/training/compose.py"),
-    "omegaconf": ("proteinweaver/cli/config.py", "proteinweaver/training/compose.py"),
+    "hydra": ("proteinweaver/cli/config.py",),
+    "omegaconf": ("proteinweaver/cli/config.py",),
     "pytorch_lightning": ("proteinweaver/training/", "proteinweaver/data/datamodule.py"),
     "lightning": (),  # the same code under another name: two class identities
     "typer": ("proteinweaver/cli/",),

@@ -64,15 +64,7 @@ def assemble(
         str | None,
         typer.Option("--pass-budget", metavar="P/T", help="Until P pass or T were tried."),
     ] = None,
-    poses: Annotated[
-        str | None,
-        typer.Option(
-            "--poses",
-            metavar="found|noise",
-            help="Begin at poses that linkers and interfaces make likely, or at noise.",
-            show_default="found",
-        ),
-    ] = None,
+    poses: options.Poses = None,
     graft: Annotated[
         bool, typer.Option("--graft", help="Write side chains and ligands of rigid domains too.")
     ] = False,

@@ -35,6 +35,7 @@ def design(
     device: options.Device = None,
     weights: options.Weights = None,
     model: options.AssemblerModel = None,
+    poses: options.Poses = None,
     format: options.Format = None,
     traj: options.Traj = False,
     gly: options.Gly = False,
@@ -58,6 +59,7 @@ def design(
         "domains": domains,
         "linker": linker,
         "order": order,
+        "poses": poses,
         **options.run_flags(locals()),
         "domain_sampler.restarts": restarts,
         **options.sampler_flags(

@@ -17,7 +17,9 @@ def diversify(
     out: options.Out = None,
     partial_t: Annotated[
         float | None,
-        typer.Option("--partial-t", help="Time of the noise, 0.05 to 1.", show_default="0.3"),
+        typer.Option(
+            "--partial-t", help="Time of the noise, from 0.05 to below 1.", show_default="0.3"
+        ),
     ] = None,
     domain: Annotated[
         list[str] | None,

@@ -23,7 +23,7 @@ def generate(
             "--blueprint",
             metavar="TEXT",
             help="Secondary structure instead of a length: LLHHHHHHL or L2 H6 L1.",
-            show_default="drawn as natives have it",
+            show_default="drawn: classes as natives, strands longer, loops shorter",
         ),
     ] = None,
     fold: Annotated[

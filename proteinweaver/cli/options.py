@@ -48,9 +48,18 @@ AssemblerModel = Annotated[
         show_default="assembler",
     ),
 ]
+Poses = Annotated[
+    str | None,
+    typer.Option(
+        "--poses",
+        metavar="found|noise",
+        help="Begin given domains at poses that linkers and interfaces make likely, or at noise.",
+        show_default="found",
+    ),
+]
 NumSteps = Annotated[
     int | None,
-    typer.Option("--num-steps", help="Steps.", show_default=str(SamplerConfig.num_steps)),
+    typer.Option("--num-steps", help="Steps of every stage.", show_default="by stage"),
 ]
 Sampler = Annotated[
     str | None, typer.Option("--sampler", help="Stepper.", show_default=SamplerConfig.sampler)

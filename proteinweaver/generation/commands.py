@@ -64,7 +64,7 @@ def generate(
 def assemble(
     config: AssembleConfig | None = None, *, on_event: OnEvent | None = None, **fields: Any
 ) -> RunResult:
-    """Stage 2 alone: given domains into one chain whose poses and linkers are found.
+    """Domains, given or to generate, into one chain whose poses and linkers are found.
 
     Parameters
     ----------

@@ -215,7 +215,9 @@ class DesignConfig(RequestConfig):
     linker : tuple of str
         Lengths or ranges: one for all junctions or one each; empty for the default.
     order : str
-        ``"fixed"``, ``"any"`` or positions such as ``"2,1"``.
+        ``"fixed"``, ``"free"``, ``"all"``, or positions such as ``"2,1"``.
+    poses : {"found", "noise"}
+        Where assembly of given domains begins; see `AssembleConfig`.
     fold : {"", "alpha", "beta", "mixed"}
         Class of the domains' blueprints; empty: as natives have it.
     model : {"assembler", "assembler-aligned"}
@@ -235,6 +237,7 @@ class DesignConfig(RequestConfig):
     domains: int = 2
     linker: tuple[str | int, ...] = ()
     order: str = "fixed"
+    poses: PoseStart = "found"
     fold: Fold = ""
     model: AssemblerName = "assembler"
     loop_tilt: float = LOOP_TILT

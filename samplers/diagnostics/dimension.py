@@ -163,6 +163,8 @@ def fit_exponent(x: Sequence[float], y: Sequence[float], level: float = 0.95) ->
     ----------
     x, y : sequence of float, length at least 3
         Positive.
+    level : float
+        Confidence of the interval.
 
     Returns
     -------

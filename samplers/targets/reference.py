@@ -143,6 +143,8 @@ def frame_flow(
     laws : (NoiseLaw, NoiseLaw)
     start, end : float
         Times in (0, 1].
+    tolerance : float
+        Of the solver, relative and absolute.
 
     Returns
     -------

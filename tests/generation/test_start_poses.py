@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from proteinweaver import assemble
+from proteinweaver import assemble, design
 from proteinweaver.data.store import SPLITS, StructureStore
 from proteinweaver.errors import UserError
 from proteinweaver.evaluation.stretches import Stretches
@@ -171,8 +171,8 @@ def test_residues_of_a_linker_change_what_is_found_and_are_written(
     starts = [StartPoses(stretches).chain(plan, insides(plan)) for plan in (open_, told)]
     assert rmsd(starts[0].coord[:, 1], starts[1].coord[:, 1]) > 0.5
     fields = {"domain": (domain, domain), "linker": ("PEPXPEPA",), "weights": str(tiny_weights)}
-    (design,) = assemble(**fields, out=str(tmp_path / "run")).designs
-    assert design.backbone.sequence[50:58] == "PEPGPEPA"
+    (made,) = assemble(**fields, out=str(tmp_path / "run")).designs
+    assert made.backbone.sequence[50:58] == "PEPGPEPA"
     (fixed,) = json.loads((tmp_path / "run" / "fixed_positions.jsonl").read_text()).values()
     assert fixed["A"] == [k for k in range(1, 109) if k != 54]
     (plain,) = assemble(**fields, gly=True).designs
@@ -187,7 +187,16 @@ def test_designs_say_where_they_began(domain, tiny_weights, tmp_path):
     assert [side["plan"]["found_poses"]["tries"] for side in sides] == [[1], [2]]
     assert all(side["timing"]["poses_s"] > 0 for side in sides)
     noise = assemble(**fields, poses="noise")
-    assert all(design.found is None for design in noise.designs)
+    assert all(one.found is None for one in noise.designs)
+    spec = tmp_path / "jobs.yaml"
+    spec.write_text(
+        f"pair: {{domains: [{{file: {domain}}}, {{file: {domain}}}], linkers: [{{length: 8}}]}}\n"
+    )
+    begun = {}
+    for poses in ("found", "noise"):  # `design` of a spec is no different
+        (made,) = design(spec=str(spec), weights=str(tiny_weights), poses=poses).designs
+        begun[poses] = made.found is not None
+    assert begun == {"found": True, "noise": False}
     assert run.designs[0].calls < noise.designs[0].calls
     with pytest.raises(UserError):
         assemble(**fields, poses="noise", out=str(tmp_path / "run"))
