@@ -15,7 +15,9 @@ __all__ = ["groups"]
 AUTO_RESIDUES = 16384
 
 
-def groups(lengths: Sequence[int], batch_size: int, device: str) -> Iterator[list[int]]:
+def groups(
+    lengths: Sequence[int], batch_size: int, device: str, rows: int = 1
+) -> Iterator[list[int]]:
     """Divide items into batches.
 
     Parameters
@@ -23,9 +25,11 @@ def groups(lengths: Sequence[int], batch_size: int, device: str) -> Iterator[lis
     lengths : sequence of int
         Residues of every item.
     batch_size : int
-        Most items of a batch on an accelerator; 0 chooses by padded residues.
+        Most chains of a batch on an accelerator, one item at least; 0 chooses by padded residues.
     device : str
         Device the batch is for.
+    rows : int, optional
+        Chains that every item brings: the candidates of a domain.
 
     Yields
     ------
@@ -45,7 +49,8 @@ def groups(lengths: Sequence[int], batch_size: int, device: str) -> Iterator[lis
     for item in sorted(range(len(lengths)), key=lambda k: (lengths[k], k)):
         # Sorted: the newest item is the longest and sets the padding.
         size = len(batch) + 1
-        full = size > batch_size if batch_size else size * lengths[item] > AUTO_RESIDUES
+        residues = size * rows * lengths[item]
+        full = size * rows > batch_size if batch_size else residues > AUTO_RESIDUES
         if batch and full:
             yield batch
             batch = []

@@ -186,7 +186,8 @@ def sample_domains(
     for from_layout in sorted(set(has_layout)):
         chosen = [k for k, has in enumerate(has_layout) if has == from_layout]
         lengths = [requests[k].length for k in chosen]
-        for batch in groups(lengths, batch_size, model.device):
+        draws = max((requests[k].candidates for k in chosen), default=1)
+        for batch in groups(lengths, batch_size, model.device, draws):
             numbers = [chosen[k] for k in batch]
             found = _sampled(
                 model,

@@ -10,14 +10,15 @@ Dauparas et al. 2022, Science 378, 49; github.com/dauparas/ProteinMPNN (input fo
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from proteinweaver.io.manifest import Manifest
 from proteinweaver.io.run_folder import write_atomic
 
-__all__ = ["fixed_positions", "write_fixed_positions"]
+__all__ = ["fixed_positions", "told_residues", "write_fixed_positions"]
 
 
 def fixed_positions(path: Path) -> Iterator[tuple[str, dict[str, list[int]]]]:
@@ -45,17 +46,33 @@ def fixed_positions(path: Path) -> Iterator[tuple[str, dict[str, list[int]]]]:
         for entry in content["residue_map"]:
             if not entry["written_as_gly"]:
                 chains.setdefault(entry["output_chain"], []).append(entry["output_number"])
-        told = [
-            row["first"] + k
-            for row in content["plan"]["segments"]
-            if row["kind"] == "linker"
-            for k, letter in enumerate(row.get("sequence", ""))
-            if letter != "X"
-        ]
+        told = [number for number, _ in told_residues(content)]
         if told:
             chains["A"] = sorted([*chains.get("A", []), *told])
         if chains:
             yield line["name"], chains
+
+
+def told_residues(side: Mapping[str, Any]) -> list[tuple[int, str]]:
+    """Residues of linkers that were asked for with a sequence.
+
+    Parameters
+    ----------
+    side : mapping
+        The side file of a design.
+
+    Returns
+    -------
+    list of (int, str)
+        Number in chain A, from 1, and one-letter code.
+    """
+    return [
+        (int(row["first"]) + k, letter)
+        for row in side.get("plan", {}).get("segments", ())
+        if row["kind"] == "linker"
+        for k, letter in enumerate(row.get("sequence", ""))
+        if letter != "X"
+    ]
 
 
 def write_fixed_positions(path: Path) -> None:
@@ -68,6 +85,8 @@ def write_fixed_positions(path: Path) -> None:
     """
     found = (f"{json.dumps(name)}: {json.dumps(own)}" for name, own in fixed_positions(path))
     first = next(found, None)
-    if first is not None:
-        text = chain(["{", first], (f", {entry}" for entry in found), ["}\n"])
-        write_atomic(path / "fixed_positions.jsonl", text)
+    file = path / "fixed_positions.jsonl"
+    if first is None:
+        file.unlink(missing_ok=True)  # of an earlier run
+        return
+    write_atomic(file, chain(["{", first], (f", {entry}" for entry in found), ["}\n"]))

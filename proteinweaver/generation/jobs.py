@@ -130,7 +130,8 @@ class Job:
         if self.start is not None:
             request["partial_t"] = self.start_t
         if self.spec.context:
-            request["context"] = _digest(split_spec(self.spec.context).path)
+            context = split_spec(self.spec.context)
+            request["context"] = [_digest(context.path), context.selection]
         return {**request, "seed": self.seed, "domains": _without_paths(self.spec), "files": files}
 
     def design_name(self, index: int) -> str:
@@ -231,6 +232,11 @@ def resolve_jobs(config: RequestConfig | DiversifyConfig) -> tuple[Job, ...]:
         seed = config.seed if spec.seed is None else spec.seed
         sources = tuple(_source(spec, k) for k in range(spec.domain_count))
         job = Job(spec, seed, sources)
+        if len(sources) == 1 and not sources[0].generated:
+            raise UserError(
+                f"job '{spec.name}' has one given domain and nothing to assemble it with; give"
+                " another domain, or `diversify` this one"
+            )
         plan_design(job, 0)
         jobs.append(job)
     return tuple(jobs)
@@ -285,11 +291,17 @@ _FREE = {"n", "seed", "domains", "pass_budget", "total_length"}
 
 
 def _without_paths(spec: JobSpec) -> list[dict[str, Any]]:
-    """Domains of a job with file contents told apart by hash, not by place."""
-    return [
-        {key: value for key, value in plain(domain).items() if key not in {"file", "library"}}
-        for domain in spec.domain_specs
-    ]
+    """Domains of a job with file contents told apart by hash, not by place.
+
+    A selection counts, also where it stands behind the file's name.
+    """
+    found = []
+    for domain in spec.domain_specs:
+        row = {k: v for k, v in plain(domain).items() if k not in {"file", "library"}}
+        if domain.file:
+            row["select"] = split_spec(domain.source).selection
+        found.append(row)
+    return found
 
 
 def _source(spec: JobSpec, k: int) -> Source:

@@ -64,13 +64,16 @@ def pick_device(device: str) -> str:
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
+        kind = torch.device(device).type
+        if kind not in ("cpu", "cuda"):  # others lack the double precision of IGSO(3)
+            raise NotImplementedError(kind)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError):
         here = [f"cuda:{k}" for k in range(torch.cuda.device_count())]
         raise UserError(
             f"device '{device}' is not usable here; use one of {', '.join(['auto', 'cpu', *here])}"
         ) from None
-    return device
+    return "cpu" if kind == "cpu" else device
 
 
 def has_model(stage: Stage, weights: str | Path | None = None) -> bool:

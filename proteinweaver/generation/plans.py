@@ -6,7 +6,7 @@ are drawn once to see that every one can be met, and again when their turn comes
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import overload
 
@@ -14,7 +14,7 @@ from proteinweaver.errors import UserError
 from proteinweaver.generation.config import DiversifyConfig, RequestConfig
 from proteinweaver.generation.feasibility import check_plan
 from proteinweaver.generation.jobs import DesignPlan, Job, plan_design, resolve_jobs
-from proteinweaver.io.run_folder import Shard
+from proteinweaver.io.run_folder import Finished, Shard
 
 __all__ = ["Plans", "plan_run"]
 
@@ -72,6 +72,11 @@ class Plans(Sequence[DesignPlan]):
         )
         return Plans(self.jobs, self.shard, array("q", places))
 
+    def failed_before(self, before: Mapping[str, Finished]) -> list[str]:
+        """Names of designs that an earlier run could not make; the same noise fails again."""
+        names = (self.name(position) for position in range(len(self)))
+        return [name for name in names if name in before and before[name].failed]
+
     def name(self, position: int) -> str:
         """Name of a design, without planning it."""
         job, index = self._place(position)
@@ -104,9 +109,11 @@ def plan_run(config: RequestConfig | DiversifyConfig) -> Plans:
     plans = Plans(jobs, Shard.parse(config.shard))
     for plan in plans:
         check_plan(plan)
-        if config.format == "pdb" and plan.length > _PDB_RESIDUES:
-            raise UserError(
-                f"{plan.name}: {plan.length} residues, a PDB file holds {_PDB_RESIDUES};"
-                " use --format cif"
-            )
+        if plan.length > _PDB_RESIDUES:
+            holds = f"{plan.name}: {plan.length} residues, a PDB file holds {_PDB_RESIDUES}"
+            if config.format == "pdb":
+                raise UserError(f"{holds}; use --format cif")
+            for flag, given in (("--traj", config.traj), ("--graft", config.graft)):
+                if given:
+                    raise UserError(f"{holds}, and {flag} writes them; drop {flag}")
     return plans

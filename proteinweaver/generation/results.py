@@ -260,7 +260,8 @@ def _residue_map(design: Design, gly: bool) -> list[dict[str, Any]]:
 def _part_backbone(design: Design, source: int, part: Part, name: str) -> Backbone:
     given = design.plan.sources[source].backbone
     if given is not None:
-        return given.replace(name=name)
+        # chain A as in the design: a PDB file has no room for chain names of two letters
+        return given.replace(name=name, chain=np.full(len(given), "A"))
     return Backbone.from_coord(part.coord, domain=np.ones(len(part.coord), np.int16), name=name)
 
 

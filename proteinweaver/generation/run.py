@@ -116,7 +116,8 @@ def run_designs(
     folder = _open_folder(config, plans.jobs, kit)
     before = folder.finished() if folder else {}
     pending = plans.without(before)
-    finished = len(plans) - len(pending)
+    failed = plans.failed_before(before)
+    finished = len(plans) - len(pending) - len(failed)
     if finished:
         text = f"{finished} of {len(plans)} designs are finished"
         report(RunEvent(finished, len(plans), text=text))
@@ -124,7 +125,6 @@ def run_designs(
     for earlier in before.values():
         budget.count(earlier.job, earlier.passed)
     designs: list[Design] = []
-    failed: list[str] = []
     woven = passed = 0
 
     def stage(name: str) -> None:

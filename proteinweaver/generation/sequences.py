@@ -25,11 +25,12 @@ from proteinweaver.evaluation.folded import label_of
 from proteinweaver.evaluation.protein_mpnn import design_with_protein_mpnn, load_protein_mpnn
 from proteinweaver.evaluation.samples import Entry, find_entries
 from proteinweaver.evaluation.sequence import DesignedSequence, design_sequences
+from proteinweaver.generation.fixed_positions import told_residues
 from proteinweaver.io.read import read_structure
 from proteinweaver.io.run_folder import write_atomic
 from proteinweaver.io.select import select_residues
 from proteinweaver.structure.backbone import Backbone
-from proteinweaver.structure.residues import NAMES1, index_of_name3
+from proteinweaver.structure.residues import NAMES1, index_of_name3, indices_of_sequence
 
 __all__ = ["MODELS", "SequenceRequest", "SequenceResult", "write_sequences"]
 
@@ -288,6 +289,9 @@ def _given(backbone: Backbone, side: Path) -> tuple[Backbone, NDArray[np.bool_]]
         for residue in told["residue_map"]:
             k = place[str(residue["output_chain"]), int(residue["output_number"])]
             aatype[k], keep[k] = index_of_name3(str(residue["name"])), True
+        for number, letter in told_residues(told):
+            k = place["A", number]
+            aatype[k], keep[k] = indices_of_sequence(letter)[0], True
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"{side}: does not belong to the structure beside it ({error}); remove it or give"

@@ -49,9 +49,9 @@ _NEAREST, _CLASH, _CLASHES = 300, 4.0, 3
 def can_be_found(plan: DesignPlan) -> bool:
     """Tell whether poses are looked for before a plan is assembled.
 
-    All domains, four at most, are given, with residue types and insides that are kept, and their
-    poses are left open: no kept pose, no context, no distances, no helix or strand as a linker, no
-    chain to vary.
+    All domains, four at most, are given, with residue types, unbroken ends and insides that are
+    kept, and their poses are left open: no kept pose, no context, no distances, no helix or strand
+    as a linker, no chain to vary.
     """
     spec = plan.job.spec
     if plan.job.start is not None or not 2 <= len(plan.domains) <= _DOMAINS:
@@ -65,6 +65,8 @@ def can_be_found(plan: DesignPlan) -> bool:
         and source.mode != "free"
         and source.group is None
         and len(source.backbone) >= FLANK
+        and not source.backbone.break_after[: FLANK - 1].any()
+        and not source.backbone.break_after[-FLANK:-1].any()
         and np.isin(source.backbone.aatype, (GLY, UNKNOWN)).mean() < 0.5
         for source in plan.sources
     )

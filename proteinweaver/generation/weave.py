@@ -14,6 +14,7 @@ import numpy as np
 
 from proteinweaver.domains.trends import CONTACT_SHARE
 from proteinweaver.errors import UserError, nearest
+from proteinweaver.evaluation.critic import load_critic
 from proteinweaver.generation.assembly_stage import (
     Assembly,
     AssemblyRequest,
@@ -147,7 +148,10 @@ def make_kit(config: RunConfig, jobs: Sequence[Job]) -> Kit:
     domain = load_model("domain", weights, device) if needs_domain else None
     name = getattr(config, "model", "assembler")
     assembler = load_model(name, weights, device) if needs_assembler else None
-    hashes = {model.stage: model.sha256 for model in (layout, domain, assembler) if model}
+    models = (layout, domain, assembler)
+    hashes: dict[str, str] = {model.stage: model.sha256 for model in models if model}
+    if domain and config.close and getattr(config, "domain_candidates", 1) > 1:
+        hashes["critic"] = load_critic().sha256  # it chooses
     samplers = {name: plain(value) for name, value in samplers_of(config).items()}
     poses = None
     if needs_assembler and getattr(config, "poses", "noise") == "found":

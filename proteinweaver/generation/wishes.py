@@ -154,7 +154,11 @@ def resolve_wishes(plan: DesignPlan) -> DesignWishes:
     kept = tuple(k for k, segment in enumerate(places) if plan.sources[segment.source].kept)
     if not spec.context:
         return DesignWishes(tuple(pairs), kept)
-    given = [k for k, segment in enumerate(places) if plan.sources[segment.source].file]
+    given = [  # a domain drawn from a library has no place beside the context
+        k
+        for k, segment in enumerate(places)
+        if plan.sources[segment.source].file and plan.job.sources[segment.source].library is None
+    ]
     first = min(given, key=lambda k: places[k].source)
     anchor = kept[0] if kept else first
     source = plan.sources[places[anchor].source]

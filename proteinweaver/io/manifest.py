@@ -7,11 +7,12 @@ the memory that sampling needs.
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Manifest", "manifest_files", "read_manifest"]
+__all__ = ["Manifest", "manifest_files", "named_files", "read_manifest"]
 
 
 def manifest_files(path: str | Path) -> list[Path]:
@@ -22,7 +23,21 @@ def manifest_files(path: str | Path) -> list[Path]:
     path : path-like
         The run folder.
     """
-    return sorted(Path(path).glob("manifest*.jsonl"))
+    return named_files(path, "manifest", "jsonl")
+
+
+def named_files(path: str | Path, stem: str, suffix: str) -> list[Path]:
+    """Files of a run or its shards: ``stem.suffix`` or ``stem.2-of-4.suffix``, sorted by name.
+
+    Parameters
+    ----------
+    path : path-like
+        The run folder.
+    stem, suffix : str
+        Parts of the name.
+    """
+    ours = re.compile(rf"{stem}(\.\d+-of-\d+)?\.{suffix}")
+    return sorted(f for f in Path(path).glob(f"{stem}*.{suffix}") if ours.fullmatch(f.name))
 
 
 class Manifest:

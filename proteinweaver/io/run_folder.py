@@ -28,7 +28,7 @@ from typing import Any
 
 from proteinweaver import __version__
 from proteinweaver.errors import UserError
-from proteinweaver.io.manifest import Manifest, manifest_files
+from proteinweaver.io.manifest import Manifest, manifest_files, named_files
 
 __all__ = ["Finished", "RunFolder", "Shard", "write_atomic"]
 
@@ -90,10 +90,13 @@ class Finished:
         Name of its job.
     passed : bool
         Whether it met all checks.
+    failed : bool, optional
+        Whether there is no design: its coordinates were no numbers.
     """
 
     job: str
     passed: bool
+    failed: bool = False
 
 
 class RunFolder:
@@ -169,7 +172,9 @@ class RunFolder:
             By design name: those whose files are all there, and failed ones.
         """
         return {
-            str(line["name"]): Finished(str(line.get("job")), bool(line.get("passed")))
+            str(line["name"]): Finished(
+                str(line.get("job")), bool(line.get("passed")), line.get("status") == "failed"
+            )
             for line in Manifest(self.path).lines()
             if all((self.path / file).is_file() for file in line.get("files", []))
         }
@@ -254,7 +259,7 @@ class RunFolder:
         """Return the jobs of earlier runs; raise if another configuration has written here."""
         mine = self.path / f"run{self.shard.infix}.json"
         earlier: dict[str, Any] = {}
-        for file in sorted(self.path.glob("run*.json")) if self.path.is_dir() else []:
+        for file in named_files(self.path, "run", "json"):
             if overwrite and (file == mine or self.shard.parts == 1):
                 continue
             there = _read_record(file)
@@ -275,7 +280,7 @@ class RunFolder:
         records = [self.path / f"run{self.shard.infix}.json"]
         if whole:
             manifests = manifest_files(self.path)
-            records = sorted(self.path.glob("run*.json"))
+            records = named_files(self.path, "run", "json")
         tables = ("metrics.csv", _TABLES) if whole else ()
         root = self.path.resolve()
         for line in Manifest(self.path, manifests).lines():

@@ -208,7 +208,8 @@ def _resolve(term: str, backbone: Backbone, where: str) -> _Range:
             numbers = _RANGE.fullmatch(term.removeprefix(head)) if term.startswith(head) else None
             if numbers and (chain or len(chains) == 1):
                 readings.append(_range(chain, numbers))
-    if not readings and len(chains) == 1 and (numbers := _RANGE.fullmatch(term)):
+    # also beside "10-120 of chain 1": a chain may be named by a digit
+    if len(chains) == 1 and chains[0] and (numbers := _RANGE.fullmatch(term)):
         readings.append(_range(chains[0], numbers))
     if len(readings) == 1:
         return readings[0]

@@ -173,7 +173,7 @@ class JobSpec:
         if not self.contig:
             raise UserError(f"{label}file {self.file} without a contig; add 'contig' or 'domains'")
         contig = parse_contig(self.contig)
-        domains, lengths = [], []
+        domains = []
         for part in contig.domains:
             if part.is_given and not self.file:
                 raise UserError(
@@ -184,14 +184,12 @@ class JobSpec:
                 domains.append(DomainSpec(file=self.file, select=part.selection, mode=self.mode))
                 continue
             low, high = part.length
-            lengths.append((low, high))
-            open_length = low != high
-            domains.append(DomainSpec(length=None if open_length else low))
-        if any(low != high for low, high in lengths) and self.length is None:
-            raise UserError(
-                f"{label}contig '{self.contig}' leaves the length of a generated domain open; give"
-                " total_length, or a number"
-            )
+            if low != high:
+                raise UserError(
+                    f"{label}contig '{self.contig}' asks for a generated domain of {low}-{high}"
+                    " residues; give one number (ranges are for linkers)"
+                )
+            domains.append(DomainSpec(length=low))
         linkers = tuple(LinkerSpec(f"{low}-{high}") for low, high in contig.linkers)
         if isinstance(self.domains, tuple) or self.linkers:
             raise UserError(
@@ -395,7 +393,7 @@ def read_spec(path: str | Path) -> tuple[JobSpec, ...]:
         raise UserError(
             f"{file}: expected job names with their fields, such as 'a: {{length: 200}}'"
         )
-    jobs = []
+    jobs: list[JobSpec] = []
     for name, fields in data.items():
         where = f"{file}: job '{name}'"
         if not isinstance(fields, Mapping):
@@ -407,6 +405,8 @@ def read_spec(path: str | Path) -> tuple[JobSpec, ...]:
         except UserError as error:
             text = str(error)
             raise UserError(text if text.startswith(str(file)) else f"{file}: {text}") from None
+        if any(job.name == earlier.name for earlier in jobs):
+            raise UserError(f"{file}: two jobs are named '{job.name}'; their files would be mixed")
         jobs.append(_rooted(job, file.parent))
     return tuple(jobs)
 

@@ -157,6 +157,15 @@ def test_of_long_chains_the_search_sees_the_neighbourhood_alone(domain, stretche
     assert (cdist(parts[3], np.concatenate(parts[:3])) < 3.0).sum() <= 3
 
 
+def test_a_domain_with_a_broken_end_is_left_to_the_network(domain, tmp_path):
+    """Torsions across a missing residue say nothing about how the chain goes on."""
+    lines = Path(domain).read_text().splitlines(keepends=True)
+    for missing, found in ((48, False), (25, True)):
+        cut = tmp_path / f"without{missing}.pdb"
+        cut.write_text("".join(x for x in lines if x[:4] != "ATOM" or int(x[22:26]) != missing))
+        assert can_be_found(plans(str(cut))[0]) is found
+
+
 def test_linkers_longer_than_any_native_stretch_are_left_to_the_network(domain, stretches):
     asked = plans(domain, linker=("900",))
     assert StartPoses(stretches).chain(asked[0], insides(asked[0])) is None
