@@ -34,7 +34,7 @@ PoseStart = Literal["found", "noise"]
 LAYOUT_T = 0.5
 #: How drawn blueprints differ from native ones: some of a strand is lost on the way to a
 #: structure, and loops come out longer than told (docs/training.md, question 41).
-LOOP_TILT, STRAND_TILT = 0.14, 0.25
+LOOP_TILT, STRAND_TILT = 0.17, 0.3
 #: Draws of every generated domain, of which one is kept (docs/training.md, question 42).
 CANDIDATES = 4
 
