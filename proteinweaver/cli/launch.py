@@ -36,7 +36,10 @@ def launch(config: "RequestConfig | DiversifyConfig", *, dry_run: bool, quiet: b
     if dry_run:
         from proteinweaver.generation.check import plan_line
         from proteinweaver.generation.plans import plan_run
+        from proteinweaver.generation.weave import check_sampler, samplers_of
 
+        for sampler in samplers_of(config).values():
+            check_sampler(sampler)
         for plan in plan_run(config):
             typer.echo(plan_line(plan))
         return

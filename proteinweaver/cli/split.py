@@ -14,6 +14,7 @@ def split(
         int | None,
         typer.Option("--smallest", help="Fewest residues of a domain.", show_default="40"),
     ] = None,
+    overwrite: options.Overwrite = False,
 ) -> None:
     """Find the domains of a structure by the density of its contacts.
 
@@ -25,7 +26,7 @@ def split(
 
     found = find(file, SplitSettings().smallest if smallest is None else smallest)
     if out:
-        write_domains(found, file, out)
+        write_domains(found, file, out, overwrite=overwrite)
     from proteinweaver.io.select import split_spec
 
     path = split_spec(file).path

@@ -5,6 +5,7 @@ The command line, Hydra overrides, design specs and Python callers all end in on
 :class:`DiversifyConfig`. This module imports nothing heavy.
 """
 
+import zlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -178,6 +179,8 @@ class AssembleConfig(RequestConfig):
             return read_spec(self.spec)
         domains = tuple(domain_of_text(text, self.mode) for text in self.domain)
         stems = "+".join(_label(domain) for domain in domains) or "contig"
+        if len(stems) > _LONGEST_NAME:  # file names have an end; what is cut off still tells apart
+            stems = f"{stems[:_LONGEST_NAME]}-{zlib.crc32(stems.encode()):08x}"
         return (
             JobSpec(
                 name=self.name or stems,
@@ -316,6 +319,10 @@ class DiversifyConfig(RunConfig):
             )
 
 
+#: Letters of a job's name that is made from its domains.
+_LONGEST_NAME = 120
+
+
 def _check_domains(candidates: int, layout_t: float) -> None:
     if candidates < 1:
         raise UserError(f"domain_candidates is {candidates}; draw at least 1")
@@ -329,4 +336,5 @@ def _label(domain: DomainSpec) -> str:
         return f"new{domain.length}"
     name, _, selection = Path(domain.file or domain.library).name.partition(":")
     stem = name.split(".")[0] + selection
-    return "".join(c if c.isalnum() or c in "_-" else "-" for c in stem) or "domain"
+    safe = "".join(c if (c.isascii() and c.isalnum()) or c in "_-" else "-" for c in stem)
+    return safe.strip("_-") or "domain"

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from proteinweaver.domains.split import SplitSettings, ranges_of, split_chain
 from proteinweaver.errors import UserError
 from proteinweaver.io.pdb import pdb_text
@@ -16,6 +18,7 @@ from proteinweaver.structure.backbone import Backbone
 __all__ = ["FoundDomain", "split", "write_domains"]
 
 _SHORTEST = 10
+_TABLE = "split.json"
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class FoundDomain:
     Parameters
     ----------
     backbone : Backbone
-        Its residues; named FILE_CHAINnumber.
+        Its residues; named FILE_CHAINnumber, or FILE_CHAIN-number where the chain's name is long.
     selection : str
         What names it in the file, such as ``"A10-50,A80-120"``.
     """
@@ -64,14 +67,19 @@ def split(source: str, smallest: int = SplitSettings().smallest) -> tuple[FoundD
         part = backbone.subset(backbone.chain == chain)
         label = split_chain(part.ca, settings)
         for number, ranges in ranges_of(label).items():
-            name = f"{stem}_{chain}{number}"
+            name = f"{stem}_{chain}{'-' if len(chain) > 1 else ''}{number}"
             own = part.subset(label == number).replace(name=name)
             found.append(FoundDomain(own, selection_of(part, ranges)))
     return tuple(found)
 
 
-def write_domains(domains: Sequence[FoundDomain], source: str, out: str | Path) -> None:
+def write_domains(
+    domains: Sequence[FoundDomain], source: str, out: str | Path, *, overwrite: bool = False
+) -> None:
     """Write one file for each domain, and ``split.json`` with their selections.
+
+    Files of an earlier split of the same source are replaced; those that are no longer found go,
+    so that the folder can serve as a library.
 
     Parameters
     ----------
@@ -80,20 +88,46 @@ def write_domains(domains: Sequence[FoundDomain], source: str, out: str | Path) 
         Where they come from.
     out : path-like
         Folder.
+    overwrite : bool, optional
+        Replace what another split, or anybody else, wrote under the same names.
 
     Raises
     ------
     UserError
-        If the folder cannot be written.
+        If the folder cannot be written, or holds other files of these names.
     """
     folder = Path(out)
+    names = {f"{domain.backbone.name}.pdb" for domain in domains}
+    earlier, known = _written(folder / _TABLE)
+    foreign = sorted(name for name in names - known if (folder / name).exists())
+    if earlier not in (None, source):
+        foreign.insert(0, _TABLE)
+    if foreign and not overwrite:
+        raise UserError(
+            f"{folder / foreign[0]} is not of this split; give another folder or --overwrite"
+        )
+    for name in known - names:
+        (folder / name).unlink(missing_ok=True)
     about = []
     for domain in domains:
         file = f"{domain.backbone.name}.pdb"
         remarks = (f"Domain {split_spec(source).path.name}:{domain.selection}",)
-        write_atomic(folder / file, pdb_text(domain.backbone, remarks=remarks))
+        # a PDB file has no room for chain names of two letters
+        chain = [name if len(name) == 1 else "A" for name in domain.backbone.chain.tolist()]
+        text = pdb_text(domain.backbone.replace(chain=np.array(chain)), remarks=remarks)
+        write_atomic(folder / file, text)
         about.append(
             {"file": file, "selection": domain.selection, "residues": len(domain.backbone)}
         )
     text = json.dumps({"source": source, "domains": about}, indent=1) + "\n"
-    write_atomic(folder / "split.json", text)
+    write_atomic(folder / _TABLE, text)
+
+
+def _written(table: Path) -> tuple[str | None, set[str]]:
+    """Source and files of an earlier split; none where there was none."""
+    try:
+        told = json.loads(table.read_text(encoding="utf-8"))
+        files = {Path(str(row["file"])).name for row in told["domains"]}
+        return str(told["source"]), files
+    except (OSError, ValueError, KeyError, TypeError):
+        return None, set()

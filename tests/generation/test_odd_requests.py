@@ -14,6 +14,7 @@ from proteinweaver.generation.model import pick_device
 from proteinweaver.generation.plans import plan_run
 from proteinweaver.generation.sequences import SequenceRequest, write_sequences
 from proteinweaver.generation.settings import SamplerConfig
+from proteinweaver.generation.split import FoundDomain, write_domains
 from proteinweaver.generation.wishes import resolve_wishes
 from proteinweaver.io.mmcif import write_cif
 from proteinweaver.io.pdb import write_pdb
@@ -161,6 +162,40 @@ def test_long_chains_are_refused_where_a_pdb_file_is_written_besides(pdb):
     assert len(plan_run(AssembleConfig(**told))) == 1
     with pytest.raises(UserError, match="--traj writes them; drop --traj"):
         plan_run(AssembleConfig(**told, traj=True))
+
+
+def test_names_made_from_domains_are_file_names(tmp_path):
+    given = []
+    for k in range(9):
+        given.append(str(tmp_path / f"_\u00e9-{'long' * 10}{k}.pdb"))
+        write_pdb(given[-1], helix_of("A"))
+    short, long = (AssembleConfig(domain=tuple(given[:k])).jobs()[0].name for k in (2, 9))
+    assert short.isascii() and short[0].isalnum()
+    assert (
+        len(long) < 140
+        and long[:100] == AssembleConfig(domain=tuple(given[:5])).jobs()[0].name[:100]
+    )
+    assert long != AssembleConfig(domain=(*given[:8], given[0])).jobs()[0].name
+
+
+def test_parts_of_a_split_replace_their_own_kind_only(tmp_path):
+    x, y = (str(tmp_path / name) for name in ("x.cif", "y.cif"))
+    for file in (x, y):
+        write_cif(file, helix_of("AA"))
+    found = [FoundDomain(helix_of("AA").replace(name=f"x_AA-{k}"), "AA1-40") for k in (1, 2)]
+    out = tmp_path / "parts"
+    write_domains(found, x, out)
+    assert set(read_backbone(out / "x_AA-1.pdb").chain.tolist()) == {"A"}
+    write_domains(found[:1], x, out)
+    assert sorted(f.name for f in out.iterdir()) == ["split.json", "x_AA-1.pdb"]
+    (out / "x_AA-2.pdb").write_text("mine\n")
+    with pytest.raises(UserError, match=r"x_AA-2.pdb is not of this split; give another folder"):
+        write_domains(found, x, out)
+    with pytest.raises(UserError, match=r"split.json is not of this split"):
+        write_domains(found[:1], y, out)
+    assert (out / "x_AA-2.pdb").read_text() == "mine\n"
+    write_domains(found, y, out, overwrite=True)
+    assert len(read_backbone(out / "x_AA-2.pdb")) == 40
 
 
 def _spec(folder, text: str) -> str:
