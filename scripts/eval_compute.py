@@ -3,11 +3,12 @@
     python scripts/eval_compute.py --data DIR -n 64 --out benchmarks/compute.json
 
 Weights of earlier legs are read from the project's history (``git show REV:...``), so this needs a
-clone with its history. For every leg: residues seen, held-out loss of the present recipe on the
-same batches, and, of ``-n`` domains of one length generated with the present layouts and settings
-from the same seeds, the share that passes the critic, long-range hydrogen bonds and loops. Through
-the losses goes ``floor + scale * residues ** -power`` (least squares), which says what more
-training would buy, within the network and the data at hand.
+clone with its history; ``--also FOLDER=MILLIONS`` adds weights of one's own, such as a run from
+nothing, that saw so many million residues. For every leg: residues seen, held-out loss of the
+present recipe on the same batches, and, of ``-n`` domains of one length generated with the present
+layouts and settings from the same seeds, one draw each, the share that passes the critic,
+long-range hydrogen bonds and loops. Through the losses goes ``floor + scale * residues ** -power``
+(least squares), which says what more training would buy, within the network and the data at hand.
 """
 
 import argparse
@@ -43,12 +44,15 @@ LEGS = {
 }
 
 
-def fetched(revision: str, folder: Path) -> Path:
-    """Weights folder with the domain generator of a revision and the present layouts."""
+def fetched(source: str | Path, folder: Path) -> Path:
+    """Weights folder with the domain generator of a revision, or a folder's, and the layouts."""
     folder.mkdir(parents=True)
     for name in ("domain.safetensors", "domain.json"):
+        if isinstance(source, Path):
+            (folder / name).symlink_to((source / name).resolve())
+            continue
         found = subprocess.run(
-            ["git", "show", f"{revision}:proteinweaver/weights/{name}"],
+            ["git", "show", f"{source}:proteinweaver/weights/{name}"],
             cwd=REPO, check=True, capture_output=True,
         )  # fmt: skip
         (folder / name).write_bytes(found.stdout)
@@ -105,6 +109,7 @@ def arguments() -> argparse.Namespace:
     p.add_argument("--length", type=int, default=100)
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--batches", type=int, default=24)
+    p.add_argument("--also", nargs="+", default=[], metavar="FOLDER=MILLIONS")
     p.add_argument("--out", type=Path, help="JSON file")
     return p.parse_args()
 
@@ -112,12 +117,17 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     a = arguments()
     torch.set_num_threads(1)
+    legs: dict[str, tuple[str | Path, float]] = {}
+    for text in a.also:
+        place, _, seen = text.rpartition("=")
+        legs[Path(place).name] = (Path(place), float(seen))
+    legs |= {str(leg): known for leg, known in LEGS.items()}
     rows = []
     print("| leg | M residues | held-out loss | passes | soundness | hbLR | coil |")
     print("|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        for leg, (revision, seen) in LEGS.items():
-            weights = fetched(revision, Path(folder) / str(leg))
+        for leg, (source, seen) in legs.items():
+            weights = fetched(source, Path(folder) / leg)
             loss, made = losses(weights, a), quality(weights, a)
             passed = share_interval(made["pass"])
             cells = [f"{passed.value:.2f} ({passed.low:.2f}-{passed.high:.2f})"]
