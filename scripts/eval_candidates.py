@@ -12,7 +12,6 @@ hydrogen bonds, strand and coil (P-SEA), with 95% intervals.
 
 import argparse
 import json
-import math
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,9 +20,10 @@ import numpy as np
 import torch
 
 from proteinweaver.cli.process import keep_freed_memory
-from proteinweaver.evaluation.critic import TrainedCritic, load_critic, packed
+from proteinweaver.evaluation.critic import Calibration, TrainedCritic, load_critic, packed
 from proteinweaver.evaluation.geometry import ChainMetrics, chain_metrics
 from proteinweaver.evaluation.intervals import Interval, mean_interval, share_interval
+from proteinweaver.generation.choice import PAIRING
 from proteinweaver.generation.condition import (
     condition_for,
     pieces_of_blueprint,
@@ -100,13 +100,13 @@ def by_bonds(_: np.ndarray, shape: ChainMetrics) -> float:
 
 
 def by_both(logit: np.ndarray, shape: ChainMetrics) -> float:
-    return by_critic(logit, shape) + 10 * by_bonds(logit, shape)
+    return by_critic(logit, shape) + PAIRING * by_bonds(logit, shape)
 
 
-def cells(kept: Drawn, threshold: float) -> dict[str, Interval]:
+def cells(kept: Drawn, law: Calibration) -> dict[str, Interval]:
     """One row of the table."""
-    judge = len(kept[0][0]) - 1
-    return {"passes": share_interval([logit[judge] >= threshold for logit, _ in kept])} | {
+    found = law.probability([logit[-1] for logit, _ in kept])
+    return {"passes": share_interval(found >= law.threshold)} | {
         name: mean_interval([getattr(shape, name) for _, shape in kept])
         for name in ("hb_long", "hb", "strand", "coil")
     }
@@ -122,9 +122,6 @@ def main() -> None:
     torch.set_num_threads(1)
     keep_freed_memory()
     critic = load_critic()
-    law = critic.calibration
-    odds = math.log(law.threshold / (1 - law.threshold))
-    threshold = (odds - law.offset) / law.slope
     out: dict[str, dict[str, dict[str, dict]]] = {}
     for length in a.lengths:
         found = drawn(length, a.n, a.draws, critic)
@@ -136,7 +133,7 @@ def main() -> None:
                 ]
         out[str(length)] = {}
         for name, kept in rows.items():
-            row = cells(kept, threshold)
+            row = cells(kept, critic.calibration)
             out[str(length)][name] = {key: asdict(cell) for key, cell in row.items()}
             text = "  ".join(
                 f"{k} {c.value:.3f} ({c.low:.3f}-{c.high:.3f})" for k, c in row.items()

@@ -36,10 +36,9 @@ def launch(config: "RequestConfig | DiversifyConfig", *, dry_run: bool, quiet: b
     if dry_run:
         from proteinweaver.generation.check import plan_line
         from proteinweaver.generation.plans import plan_run
-        from proteinweaver.generation.weave import check_sampler, samplers_of
+        from proteinweaver.generation.weave import check_samplers
 
-        for sampler in samplers_of(config).values():
-            check_sampler(sampler)
+        check_samplers(config)
         for plan in plan_run(config):
             typer.echo(plan_line(plan))
         return

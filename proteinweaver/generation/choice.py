@@ -17,10 +17,10 @@ from proteinweaver.evaluation.geometry import chain_metrics
 from proteinweaver.generation.quality import judge
 from proteinweaver.structure.backbone import Backbone
 
-__all__ = ["domain_worth"]
+__all__ = ["PAIRING", "domain_worth"]
 
 #: Units of the critic's logit that one long-range hydrogen bond a residue is worth.
-_PAIRING = 10.0
+PAIRING = 10.0
 
 
 def domain_worth(chains: Sequence[NDArray[np.float32]], closed: bool) -> list[float]:
@@ -46,5 +46,5 @@ def domain_worth(chains: Sequence[NDArray[np.float32]], closed: bool) -> list[fl
     backbones = [Backbone.from_coord(chains[k]) for k in sound]
     gates = [True] * len(sound)  # the logit does not ask for them
     for k, verdict in zip(sound, soundness_of(backbones, load_critic(), gates), strict=True):
-        worth[k] = verdict.logit + _PAIRING * chain_metrics(chains[k]).hb_long
+        worth[k] = verdict.logit + PAIRING * chain_metrics(chains[k]).hb_long
     return worth

@@ -65,14 +65,14 @@ def pick_device(device: str) -> str:
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
         kind = torch.device(device).type
-        if kind not in ("cpu", "cuda"):  # others lack the double precision of IGSO(3)
-            raise NotImplementedError(kind)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError):
+        kind = ""
+    if kind not in ("cpu", "cuda"):  # others lack the double precision of IGSO(3)
         here = [f"cuda:{k}" for k in range(torch.cuda.device_count())]
         raise UserError(
             f"device '{device}' is not usable here; use one of {', '.join(['auto', 'cpu', *here])}"
-        ) from None
+        )
     return "cpu" if kind == "cpu" else device
 
 

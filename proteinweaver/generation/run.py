@@ -26,7 +26,7 @@ from proteinweaver.generation.model import pick_device
 from proteinweaver.generation.plans import plan_run
 from proteinweaver.generation.ranking import Ranking, place_of
 from proteinweaver.generation.results import Design, design_files
-from proteinweaver.generation.weave import Kit, check_sampler, make_kit, samplers_of, weave
+from proteinweaver.generation.weave import Kit, check_samplers, make_kit, weave
 from proteinweaver.io.run_folder import RunFolder, Shard
 from proteinweaver.io.typed import plain
 from proteinweaver.io.wishes import PassBudget
@@ -108,8 +108,7 @@ def run_designs(
     """
     report = on_event or (lambda event: None)
     plans = plan_run(config)
-    for sampler in samplers_of(config).values():
-        check_sampler(sampler)
+    check_samplers(config)
     if config.threads:
         torch.set_num_threads(config.threads)
     kit = make_kit(config, plans.jobs)

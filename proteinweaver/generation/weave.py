@@ -46,7 +46,7 @@ from proteinweaver.structure.residues import GLY, UNKNOWN
 from samplers import grids, steppers
 from samplers.noise import NoiseKey
 
-__all__ = ["Kit", "check_sampler", "make_kit", "samplers_of", "weave"]
+__all__ = ["Kit", "check_sampler", "check_samplers", "make_kit", "samplers_of", "weave"]
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,23 @@ def samplers_of(config: RunConfig) -> dict[str, SamplerConfig]:
     """
     names = ("layout_sampler", "domain_sampler", "assembler_sampler")
     return {name: getattr(config, name) for name in names if hasattr(config, name)}
+
+
+def check_samplers(config: RunConfig) -> None:
+    """Refuse sampler settings of a command that do not exist, before anything is loaded.
+
+    Parameters
+    ----------
+    config : RunConfig
+        Of the command.
+
+    Raises
+    ------
+    UserError
+        As `check_sampler`.
+    """
+    for sampler in samplers_of(config).values():
+        check_sampler(sampler)
 
 
 def make_kit(config: RunConfig, jobs: Sequence[Job]) -> Kit:
