@@ -20,7 +20,7 @@ from proteinweaver.structure.backbone import Backbone
 __all__ = ["PAIRING", "domain_worth"]
 
 #: Units of the critic's logit that one long-range hydrogen bond a residue is worth.
-PAIRING = 10.0
+PAIRING = 20.0
 
 
 def domain_worth(chains: Sequence[NDArray[np.float32]], closed: bool) -> list[float]:

@@ -2,13 +2,14 @@
 
 A blueprint's chain is first drawn from afar (`proteinweaver.nets.coarse`), where its fold is
 decided and a call is cheap. Stage 1 then begins at that layout with noise of a few angstrom added,
-and finds loops, pairing and packing.
+and finds loops, pairing and packing. A layout of the wrong hand is reflected first.
 """
 
 from collections.abc import Sequence
 
 import torch
 
+from proteinweaver.generation.handedness import right_handed
 from proteinweaver.generation.model import LoadedModel
 from proteinweaver.generation.sampling import NoiseKey, Sampling, Start, sample_backbones
 from proteinweaver.nets.coarse import coarsened, laid_out, marks
@@ -56,7 +57,7 @@ def draw_layouts(
     trans = torch.zeros(len(conditions), longest, 3)
     for k, (condition, chosen) in enumerate(zip(conditions, rows, strict=True)):
         frames = frames_from_coord(drawn.coord[k, : len(chosen)])
-        placed = laid_out(condition, chosen, *frames)
+        placed = right_handed(condition, *laid_out(condition, chosen, *frames))
         length = condition.mask.shape[1]
         rot[k, :length] = placed[0]
         trans[k, :length] = placed[1] - placed[1].mean(0)
