@@ -20,6 +20,7 @@ from proteinweaver.data.pieces import (
     domains_task,
     elements_task,
     frayed_task,
+    gaps_task,
     no_map_task,
     segments_task,
 )
@@ -36,6 +37,7 @@ TASKS = {
     "elements": elements_task,
     "frayed": frayed_task,
     "segments": segments_task,
+    "gaps": gaps_task,
     "domains": domains_task,
 }
 _SPARSE = 4  # of chains of too few marks, every fourth residue is kept

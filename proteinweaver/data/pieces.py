@@ -10,6 +10,8 @@ serves many tasks:
 - ``frayed``: the same, less sure: ends of elements cut off, some elements not told at all, so that
   a blueprint does not give away one native;
 - ``segments``: the chain cut at loops into two to four native segments;
+- ``gaps``: one or two stretches as long as linkers hidden, what is left told as segments or, half
+  of the time, as one body;
 - ``domains``: the domains of a multi-domain chain, its linkers hidden.
 
 References
@@ -37,6 +39,7 @@ __all__ = [
     "elements_task",
     "find_hairpins",
     "frayed_task",
+    "gaps_task",
     "no_map_task",
     "segments_task",
 ]
@@ -45,6 +48,8 @@ __all__ = [
 MIN_ELEMENT = {"H": 5, "E": 3}
 _FRAY = 2  # residues that an end of an element may lose
 _UNTOLD = 0.1  # share of elements that are not told
+_GAP = (6, 24)  # residues of a hidden stretch, fewest and most
+_GAP_ENDS = 10  # residues that are known on both sides of one
 _TOKEN = {"?": 0, "H": 1, "E": 2, "L": 3}
 
 
@@ -269,6 +274,36 @@ def segments_task(
         piece[i + 1 :] += 1
     for cut in cuts:
         _hide_around(piece, cut, rng, 4, insides.ragged)
+    return _native_pieces(item, piece, rng, insides.deformed)
+
+
+def gaps_task(item: StructureItem, rng: np.random.Generator, insides: Insides = _USUAL) -> Task:
+    """One or two stretches about loops hidden, each as long as a linker that designs ask for.
+
+    The rest keeps its pose half of the time, as domains do whose linkers are drawn first
+    (`proteinweaver.generation.pose_assembly`); else every segment is a piece of its own.
+    """
+    n = len(item)
+    piece = np.zeros(n, np.int64)
+    count = int(rng.integers(1, 3))
+    broken = np.flatnonzero(item.break_after[:-1])
+    loops = [i for i in range(_GAP_ENDS, n - _GAP_ENDS) if item.sse[i] == 2]
+    gaps: list[tuple[int, int]] = []
+    for middle in rng.permutation(loops) if loops else []:
+        size = min(int(rng.integers(_GAP[0], _GAP[1] + 1)), n // 4)
+        start = int(middle) - size // 2
+        stop = start + size
+        apart = all(stop + _GAP_ENDS <= a or b + _GAP_ENDS <= start for a, b in gaps)
+        inner = _GAP_ENDS <= start and stop <= n - _GAP_ENDS
+        if inner and apart and not ((broken >= start - 1) & (broken < stop)).any():
+            gaps.append((start, stop))
+        if len(gaps) == count:
+            break
+    if rng.random() < 0.5:
+        for first in sorted([*(a for a, _ in gaps), *(int(i) + 1 for i in broken)]):
+            piece[first:] += 1
+    for start, stop in gaps:
+        piece[start:stop] = -1
     return _native_pieces(item, piece, rng, insides.deformed)
 
 

@@ -50,18 +50,19 @@ RECIPES: dict[str, tuple[Mixture, ...]] = {
             coarse=True,
         ),
     ),
-    # Stage 2: known domains and segments, poses hidden.
+    # Stage 2: known domains and segments, their poses or long linkers between them hidden.
     "assembler": (
         Mixture(
             "chains",
-            {"domains": 0.85, "segments": 0.15},
+            {"domains": 0.6, "segments": 0.1, "gaps": 0.3},
             share=0.7,
             min_length=100,
             max_length=400,
+            interface=200,
         ),
         Mixture(
             "domains",
-            {"segments": 0.8, "elements": 0.2},
+            {"segments": 0.4, "gaps": 0.45, "elements": 0.15},
             share=0.3,
             min_length=80,
             max_length=256,
@@ -75,6 +76,10 @@ RECIPES: dict[str, tuple[Mixture, ...]] = {
 def _ablations() -> dict[str, tuple[Mixture, ...]]:
     """Take one ingredient of the assembler's recipe away, or add one."""
     chains, domains = RECIPES["assembler"]
+    short = (
+        replace(chains, tasks={"domains": 0.85, "segments": 0.15}),
+        replace(domains, tasks={"segments": 0.8, "elements": 0.2}),
+    )
 
     def told(**how: Any) -> tuple[Mixture, ...]:
         return tuple(replace(m, insides=Insides(**how)) for m in (chains, domains))
@@ -85,7 +90,8 @@ def _ablations() -> dict[str, tuple[Mixture, ...]]:
         "assembler, annotated alone": (replace(chains, annotated=True), domains),
         "assembler, exact insides": told(deformed=0.0),
         "assembler, even linkers": told(ragged=False),
-        "assembler, about interfaces": (replace(chains, interface=200), domains),
+        "assembler, whole chains": (replace(chains, interface=0), domains),
+        "assembler, short linkers": short,
     }
 
 

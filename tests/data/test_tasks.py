@@ -14,6 +14,7 @@ from proteinweaver.data.pieces import (
     element_runs,
     elements_task,
     frayed_task,
+    gaps_task,
     segments_task,
 )
 from proteinweaver.data.store import StructureStore
@@ -106,13 +107,56 @@ def test_held_out_losses_are_of_whole_natives_told_in_full():
             assert mixture.trim > 0 and plain.trim == 0 and plain.coarse == mixture.coarse
             assert "frayed" in mixture.tasks and "frayed" not in plain.tasks
             assert sum(plain.tasks.values()) == pytest.approx(sum(mixture.tasks.values()))
-    assert held_out(mixtures("assembler")) == mixtures("assembler")
-    for name in ("annotated alone", "exact insides", "even linkers", "about interfaces"):
+    whole = held_out(mixtures("assembler"))
+    assert [m.interface for m in mixtures("assembler")] == [200, 0]
+    assert [m.interface for m in whole] == [0, 0]
+    for name in ("annotated alone", "exact insides", "even linkers", "whole chains"):
         changed = mixtures(f"assembler, {name}")
-        assert changed != mixtures("assembler") == held_out(changed)
+        assert changed != mixtures("assembler") and held_out(changed) == whole
+    assert all("gaps" in m.tasks for m in mixtures("assembler"))
+    assert not any("gaps" in m.tasks for m in mixtures("assembler, short linkers"))
 
 
-@pytest.mark.parametrize("make", [domains_task, segments_task])
+def runs_of(mask):
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], mask.astype(int), [0]))))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def test_gaps_are_as_long_as_linkers_and_lie_inside(stores):
+    items = [stores["chains"].item(k) for k in range(8)]
+    seen, bodies = set(), set()
+    for number, item in enumerate(items):
+        for seed in range(12):
+            task = gaps_task(item, np.random.default_rng([number, seed]))
+            gaps = runs_of(task.piece < 0)
+            seen.add(len(gaps))
+            assert not task.known[task.piece < 0].any()
+            for start, stop in gaps:
+                assert 6 <= stop - start <= 24 and start >= 10 and stop <= len(item) - 10
+                assert not item.break_after[start - 1 : stop].any()
+                assert (item.sse[start:stop] == 2).any()
+            numbers = np.unique(task.piece[task.piece >= 0])
+            assert numbers.tolist() == list(range(len(numbers)))
+            bodies.add(len(numbers) == 1)
+            if len(numbers) > 1:  # one more after every gap and every break
+                assert len(numbers) == 1 + len(gaps) + item.break_after[:-1].sum()
+    assert seen <= {0, 1, 2} and {1, 2} <= seen
+    assert bodies == {True, False}
+
+
+def test_gaps_of_a_broken_or_short_chain(stores):
+    item = stores["chains"].item(0)
+    broken = copy.deepcopy(item)
+    broken.break_after[::8] = True
+    for seed in range(20):
+        task = gaps_task(broken, np.random.default_rng(seed))
+        for start, stop in runs_of(task.piece < 0):
+            assert not broken.break_after[start - 1 : stop].any()
+    for length in (1, 12, 24):
+        assert len(gaps_task(item.crop(0, length), np.random.default_rng(0)).piece) == length
+
+
+@pytest.mark.parametrize("make", [domains_task, segments_task, gaps_task])
 def test_insides_are_native_or_deformed_as_asked(stores, make):
     item = stores["chains"].item(0)
     for seed in range(5):
