@@ -27,13 +27,14 @@ from torch import Tensor
 
 from proteinweaver.diffusion.field import FrameField
 from proteinweaver.diffusion.process import FrameProcess
-from proteinweaver.nets.denoiser import Denoised, centred
+from proteinweaver.nets.denoiser import LENGTH_UNIT, Denoised, centred
+from proteinweaver.structure.frames import frames_from_coord
 from samplers import steppers
 from samplers.integrate import Component, integrate
 from samplers.so3 import haar, polish
 from samplers.spaces import SO3, Euclidean, State
 
-__all__ = ["pure_noise", "sample_with_gradient"]
+__all__ = ["noised", "pure_noise", "sample_with_gradient"]
 
 
 def pure_noise(
@@ -62,6 +63,44 @@ def pure_noise(
         turn[row, :length] = torch.randn(length, 4, generator=generator)
     trans = centred(trans.to(mask.device), mask) * process.trans_law.sigma(1.0)
     return trans, haar(turn).to(mask.device)
+
+
+def noised(
+    process: FrameProcess,
+    coord: Tensor,
+    mask: Tensor,
+    t: float,
+    generators: Sequence[torch.Generator],
+) -> tuple[Tensor, Tensor]:
+    """Draw states at a time of the forward process.
+
+    Parameters
+    ----------
+    process : FrameProcess
+    coord : Tensor, shape=(B, L, 4, 3)
+        Clean backbones, angstrom, zero centre of mass.
+    mask : Tensor, dtype=bool, shape=(B, L)
+        Real residues, first in every row.
+    t : float
+    generators : sequence of torch.Generator, length B
+        On the CPU; an item is a function of its own and of its backbone.
+
+    Returns
+    -------
+    trans : Tensor, shape=(B, L, 3)
+        Diffused variable, in units of `LENGTH_UNIT`, zero centre of mass.
+    rot : Tensor, shape=(B, L, 3, 3)
+    """
+    clean_rot, clean = frames_from_coord(coord.cpu())
+    rot, trans = clean_rot.clone(), clean.clone()
+    time = torch.tensor([t])
+    for row, generator in enumerate(generators):
+        own = slice(row, row + 1), slice(0, int(mask[row].sum()))
+        real = mask[own].cpu()
+        rot[own], trans[own] = process.corrupt(
+            clean_rot[own], centred(clean[own], real), real, time, generator
+        )
+    return (trans / LENGTH_UNIT).to(mask.device), rot.to(mask.device)
 
 
 def sample_with_gradient(

@@ -1,4 +1,4 @@
-"""How domains and linkers lie: what the reward gradient may look at, and what steers it.
+"""How domains and linkers lie: what the reward gradient may look at, and what steers or holds it.
 
 A reward that sees the insides of domains is climbed fastest by bending them: the critic found
 such designs native-like in training, all its branches alike, and their finished designs worse
@@ -25,11 +25,34 @@ from proteinweaver.nets.condition import Condition
 from proteinweaver.nets.denoiser import Denoised
 from proteinweaver.nets.rotations import frame_rows, frames_of
 from proteinweaver.nets.superpose import describe_pieces, superpose_pieces
-from proteinweaver.structure.frames import IDEAL_N
+from proteinweaver.structure.frames import IDEAL_N, frames_from_coord
 
-__all__ = ["on_known_insides", "steering"]
+__all__ = ["held", "on_known_insides", "steering"]
 
 _FARTHEST = 40  # residues from piece to piece; more hold a domain of unknown inside
+
+
+def held(condition: Condition, designs: Tensor) -> Condition:
+    """Tell all pieces as one body, in the poses that they have in a design.
+
+    Parameters
+    ----------
+    condition : Condition
+    designs : Tensor, shape=(B, L, 4, 3)
+        N, CA, C, O in angstrom.
+
+    Returns
+    -------
+    Condition
+    """
+    rot, trans = frames_from_coord(designs)
+    has = condition.piece >= 0
+    return replace(
+        condition,
+        piece=torch.where(has, 0, condition.piece),
+        known_rot=torch.where(has[..., None, None], rot, condition.known_rot),
+        known_trans=torch.where(has[..., None], trans, condition.known_trans),
+    )
 
 
 def on_known_insides(design: Denoised, condition: Condition) -> tuple[Denoised, Tensor]:

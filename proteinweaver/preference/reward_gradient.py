@@ -18,13 +18,13 @@ import torch
 from torch import Tensor
 
 from proteinweaver.diffusion.field import FrameField
-from proteinweaver.diffusion.last_steps import pure_noise, sample_with_gradient
+from proteinweaver.diffusion.last_steps import noised, pure_noise, sample_with_gradient
 from proteinweaver.diffusion.process import FrameProcess
 from proteinweaver.errors import UserError
 from proteinweaver.evaluation.critic import TrainedCritic, load_critic
 from proteinweaver.nets.condition import Condition
 from proteinweaver.nets.denoiser import Denoiser
-from proteinweaver.preference.poses import on_known_insides, steering
+from proteinweaver.preference.poses import held, on_known_insides, steering
 from proteinweaver.preference.soft_rewards import soft_clash, soft_interface, soft_soundness
 
 __all__ = ["RewardGradientConfig", "reward_of_samples"]
@@ -39,7 +39,11 @@ class RewardGradientConfig:
     last : int
         Calls of the network with gradient; 0: this objective is off.
     num_steps : int
-        Steps of DDIM from pure noise to `end`, evenly spread in t.
+        Steps of DDIM from `start` to `end`, evenly spread in t.
+    start : float
+        1: from pure noise. Below, from a design of the pair file with noise of that time, its
+        domains held as one body: only linkers are drawn, as `assemble` does between poses that it
+        has found (`proteinweaver.generation.pose_assembly`).
     end : float
         Time of the estimate that is rewarded; 0: the design, at the end of all noise. How domains
         lie is decided above 0.3, so `last` must reach back to there, or `end` lie there.
@@ -56,6 +60,7 @@ class RewardGradientConfig:
 
     last: int = 0
     num_steps: int = 12
+    start: float = 1.0
     end: float = 0.0
     contacts: float = 1.0
     clash: float = 0.2
@@ -71,8 +76,10 @@ class RewardGradientConfig:
                 f"reward_gradient.last is {self.last} of {self.num_steps} steps; give 0 to"
                 " num_steps + 1"
             )
-        if not 0 <= self.end < 1:
-            raise UserError(f"reward_gradient.end is {self.end}; give 0 to below 1")
+        if not 0 <= self.end < self.start <= 1:
+            raise UserError(
+                f"reward_gradient.start is {self.start}, end {self.end}; give 0 to 1, start first"
+            )
         for name in ("contacts", "clash", "soundness", "drift", "repulsion"):
             value = getattr(self, name)
             if not 0 <= value < float("inf"):
@@ -87,6 +94,7 @@ def reward_of_samples(
     condition: Condition,
     keys: Sequence[str],
     config: RewardGradientConfig,
+    designs: Tensor | None = None,
 ) -> tuple[Tensor, dict[str, float]]:
     """Sample what is asked for and reward it.
 
@@ -99,6 +107,8 @@ def reward_of_samples(
     keys : sequence of str, length B
         Of the noise.
     config : RewardGradientConfig
+    designs : Tensor, shape=(B, L, 4, 3), optional
+        Where samples begin that do not begin at pure noise; angstrom, zero centre of mass.
 
     Returns
     -------
@@ -112,19 +122,27 @@ def reward_of_samples(
     ------
     UserError
         If the critic has no such branch.
+    ValueError
+        If samples begin at designs and there are none.
     """
     critic = _critic(config.branches) if config.soundness else None
-    state = pure_noise(process, condition.mask, [_generator(key) for key in keys])
-    end = max(config.end, process.config.t_min)
-    grid = [1.0 + (end - 1.0) * k / config.num_steps for k in range(config.num_steps + 1)]
-    field = FrameField(
-        policy, process, condition, repulsion=config.repulsion, wishes=steering(condition)
-    )
+    generators = [_generator(key) for key in keys]
+    asked, pieces, wishes = condition, condition.piece, steering(condition)
+    if config.start == 1:
+        state = pure_noise(process, condition.mask, generators)
+    elif designs is None:
+        raise ValueError("samples begin at designs; give some")
+    else:
+        asked, wishes = held(condition, designs), ()
+        state = noised(process, designs, condition.mask, config.start, generators)
+    begin, end = config.start, max(config.end, process.config.t_min)
+    grid = [begin + (end - begin) * k / config.num_steps for k in range(config.num_steps + 1)]
+    field = FrameField(policy, process, asked, repulsion=config.repulsion, wishes=wishes)
     out, drift = on_known_insides(
-        sample_with_gradient(field, state, grid, config.last, skip=True), condition
+        sample_with_gradient(field, state, grid, config.last, skip=True), asked
     )
-    contacts = soft_interface(out.trans, condition.piece)
-    overlap = soft_clash(out.trans, condition.piece)
+    contacts = soft_interface(out.trans, pieces)
+    overlap = soft_clash(out.trans, pieces, condition.mask)
     reward = config.contacts * contacts - config.clash * overlap - config.drift * drift
     figures = {"contacts": contacts, "overlap": overlap, "drift": drift}
     if critic:

@@ -123,7 +123,12 @@ class AlignTask(OptimisedTask):
             )
         if climbs:
             reward, seen = reward_of_samples(
-                self.net, self.process, batch.condition, batch.keys, self.config.reward_gradient
+                self.net,
+                self.process,
+                batch.condition,
+                batch.keys,
+                self.config.reward_gradient,
+                batch.won,
             )
             loss, figures = -reward.mean(), figures | seen
         if self.strength:

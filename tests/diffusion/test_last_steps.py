@@ -7,11 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from proteinweaver.diffusion.field import FrameField
-from proteinweaver.diffusion.last_steps import pure_noise, sample_with_gradient
+from proteinweaver.diffusion.last_steps import noised, pure_noise, sample_with_gradient
 from proteinweaver.diffusion.process import FrameProcess, ProcessConfig
 from proteinweaver.nets.condition import Condition, unconditional
-from proteinweaver.nets.denoiser import Denoised, Denoiser, DenoiserConfig, centred
-from samplers import so3
+from proteinweaver.nets.denoiser import LENGTH_UNIT, Denoised, Denoiser, DenoiserConfig, centred
+from proteinweaver.structure.frames import frames_from_coord
+from proteinweaver.structure.ideal import build_backbone
+from samplers import igso3, so3
 
 PROCESS = FrameProcess(ProcessConfig())
 GRID = [1.0, 0.8, 0.6, 0.45, 0.3]
@@ -214,3 +216,32 @@ def test_long_gradients_keep_rotations():
         found.rot.transpose(-1, -2) @ found.rot, torch.eye(3).expand_as(found.rot),
         atol=1e-5, rtol=0,
     )  # fmt: skip
+
+
+def test_noised_states_have_the_law_of_the_forward_process():
+    count, length, t = 400, 12, 0.3
+    coord = build_backbone(torch.full((length,), -1.1), torch.full((length,), -0.7)).float()
+    coord = coord - coord[:, 1].mean(0)
+    mask = torch.ones(count, length, dtype=torch.bool)
+    mask[1, 8:] = False
+    generators = [torch.Generator().manual_seed(k) for k in range(count)]
+    trans, rot = noised(PROCESS, coord.expand(count, -1, -1, -1), mask, t, generators)
+    torch.testing.assert_close(torch.linalg.det(rot), torch.ones(count, length))
+    clean_rot, clean = frames_from_coord(coord)
+    law, whole = PROCESS.trans_law, mask.all(1)
+    off = trans[whole] - law.alpha(t) * clean / LENGTH_UNIT
+    assert off.mean(1).abs().max() < 1e-5
+    spread = law.sigma(t) * (1 - 1 / length) ** 0.5  # less what the centre took
+    assert float(off.std()) == pytest.approx(spread, rel=0.02)
+    assert float(off.mean((0, 1)).abs().max()) < 0.05 * spread
+    angle = so3.log(clean_rot.mT @ rot[whole]).norm(dim=-1)
+    sigma = PROCESS.rot_law.sigma(t)
+    drawn = igso3.sample_from_normal(
+        torch.randn(20_000, 3, generator=torch.Generator().manual_seed(0)), sigma
+    )
+    expected = so3.log(drawn).norm(dim=-1).mean()
+    assert float(angle.mean()) == pytest.approx(float(expected), rel=0.03)
+    # an item depends on its generator and its residues alone
+    alone = noised(PROCESS, coord[None, :8], mask[1:2, :8], t, [torch.Generator().manual_seed(1)])
+    torch.testing.assert_close(alone[0][0], trans[1, :8])
+    torch.testing.assert_close(alone[1][0], rot[1, :8])

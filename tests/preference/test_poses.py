@@ -9,8 +9,8 @@ import torch
 from proteinweaver.generation.assembly_stage import AssemblyRequest, Inside
 from proteinweaver.generation.condition import stack_conditions
 from proteinweaver.nets.denoiser import Denoised
-from proteinweaver.preference.poses import on_known_insides, steering
-from proteinweaver.structure.frames import frames_from_coord, psi_from_coord
+from proteinweaver.preference.poses import held, on_known_insides, steering
+from proteinweaver.structure.frames import coord_from_frames, frames_from_coord, psi_from_coord
 from proteinweaver.structure.ideal import build_backbone
 from samplers.noise import NoiseKey
 
@@ -144,3 +144,21 @@ def test_steering_is_that_of_assemble(requests, condition):
         for one, other in zip(found.interfaces, told.interfaces, strict=True):
             assert torch.equal(one.a, other.a) and torch.equal(one.b, other.b)
             assert one.contacts == other.contacts
+
+
+def test_held_domains_are_one_body_in_the_poses_of_a_design(condition):
+    noisy = estimate(condition, 0.0)
+    design = coord_from_frames(noisy.rot, noisy.trans, noisy.psi)
+    told = held(condition, design)
+    has = condition.piece >= 0
+    assert torch.equal(told.piece >= 0, has) and int(told.piece.max()) == 0
+    assert torch.equal(told.ss, condition.ss) and torch.equal(told.index, condition.index)
+    torch.testing.assert_close(told.known_trans[has], design[..., 1, :][has])
+    torch.testing.assert_close(told.known_rot[has], noisy.rot[has], atol=1e-4, rtol=0)
+    assert torch.equal(told.known_trans[~has], condition.known_trans[~has])
+    # the body keeps what is between domains: a design moved as a whole is laid back exactly
+    turn, _ = frames_from_coord(torch.randn(3, 3, generator=torch.Generator().manual_seed(1)))
+    moved = replace(noisy, rot=turn @ noisy.rot, trans=noisy.trans @ turn.T + 5.0)
+    out, drift = on_known_insides(moved, told)
+    torch.testing.assert_close(out.trans[has], moved.trans[has], atol=1e-3, rtol=0)
+    assert float(drift.max()) < 1e-4
