@@ -50,7 +50,7 @@ def sampled(place: Path, number: int, sets: list[DomainSet], start: Path, args) 
     sampler = replace(assembler_sampler(), num_steps=args.num_steps)
     finished = sample_sets(
         sets, place / "samples", folder, n=args.samples, seed=args.seed + number,
-        sampler=sampler, device=args.device, deadline=args.deadline,
+        sampler=sampler, poses=args.poses, device=args.device, deadline=args.deadline,
     )  # fmt: skip
     if not finished:
         raise UserError(OUT_OF_TIME)
@@ -155,6 +155,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--budget", type=float, default=float("inf"), help="minutes of wall time")
     parser.add_argument("--start", type=Path, default=weights_folder() / "assembler.safetensors")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--poses", choices=("found", "noise"), default="found")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--align", nargs="+", default=[], metavar="KEY=VALUE")
     args = parser.parse_args(words)

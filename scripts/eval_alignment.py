@@ -95,8 +95,8 @@ def contenders(args, place: Path) -> dict[str, tuple[Path, str]]:
 def settings_of(args) -> dict[str, object]:
     """Tell what rows must share to be compared."""
     return {
-        "seed": args.seed, "num_steps": args.num_steps, "rewards": args.reward,
-        "held_out": args.held_out,
+        "seed": args.seed, "num_steps": args.num_steps, "poses": args.poses,
+        "rewards": args.reward, "held_out": args.held_out,
     }  # fmt: skip
 
 
@@ -109,11 +109,16 @@ def answer(sets: list[DomainSet], weights: tuple[Path, str], place: Path, args) 
     if wanted <= done:
         return True
     which = hashlib.sha256(" ".join(one.name for one in sets).encode()).hexdigest()[:8]
-    run = place / f"s{args.seed}-n{args.num_steps}" / sha[:12] / f"{sets[0].name}-{which}"
+    run = (
+        place
+        / f"s{args.seed}-n{args.num_steps}-{args.poses}"
+        / sha[:12]
+        / f"{sets[0].name}-{which}"
+    )
     sampler = replace(assembler_sampler(), num_steps=args.num_steps)
     if not sample_sets(
-        sets, run, folder, n=args.k, seed=args.seed, sampler=sampler, device=args.device,
-        deadline=args.deadline,
+        sets, run, folder, n=args.k, seed=args.seed, sampler=sampler, poses=args.poses,
+        device=args.device, deadline=args.deadline,
     ):  # fmt: skip
         return False
     rewards = reward_of(args.reward), reward_of(args.held_out)
@@ -216,6 +221,7 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--held-out", action="append", help=f"default {' '.join(HELD_OUT)}")
     parser.add_argument("--num-steps", type=int, default=assembler_sampler().num_steps)
     parser.add_argument("--seed", type=int, default=1000)
+    parser.add_argument("--poses", choices=("found", "noise"), default="found")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--chunk", type=int, default=2, help="sets sampled together")
     parser.add_argument("--budget", type=float, default=float("inf"), help="minutes of wall time")

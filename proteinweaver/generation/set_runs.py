@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from proteinweaver.generation.config import AssembleConfig
+from proteinweaver.generation.config import AssembleConfig, PoseStart
 from proteinweaver.generation.run import RunEvent, run_designs
 from proteinweaver.generation.settings import SamplerConfig
 from proteinweaver.io.run_folder import write_atomic
@@ -56,6 +56,7 @@ def sample_sets(
     n: int,
     seed: int = 0,
     sampler: SamplerConfig,
+    poses: PoseStart = "found",
     device: str = "auto",
     deadline: float = float("inf"),
 ) -> bool:
@@ -73,6 +74,8 @@ def sample_sets(
     seed : int, optional
         Sample k of a set starts from the same noise under any weights.
     sampler : SamplerConfig
+    poses : {"found", "noise"}, optional
+        Where samples begin, as in `AssembleConfig`.
     device : str, optional
     deadline : float, optional
         On `time.monotonic`'s clock.
@@ -94,6 +97,7 @@ def sample_sets(
         seed=seed,
         out=str(out),
         weights=str(weights),
+        poses=poses,
         device=device,
         assembler_sampler=sampler,
     )
