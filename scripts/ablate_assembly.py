@@ -2,21 +2,25 @@
 
     python scripts/ablate_assembly.py --data DIR --steps 240 --seeds 2 --compile \
         --out benchmarks/ablate-assembly.json
+    python scripts/ablate_assembly.py --data DIR --judge OLD.safetensors RUN/last.ckpt
 
 Every run starts from the same weights (the shipped domain generator, which has seen no domains
 from inside) and takes as many steps, cooldown included, with the recipe of the assembler or with
-one ingredient taken away or added (`training.recipes.ABLATIONS`). Two fixed sets of batches of the
-valid split judge it, whole native chains with known domains: insides exact, and all insides
-deformed as generated domains are. Reported: the held-out loss of the averaged weights, its
-translation term where poses are decided (t .5 to .9), and the difference to the whole recipe on
-the same batches with its 95% interval (bootstrap over batches; seeds are averaged first). How much
+one ingredient taken away (`training.recipes.ABLATIONS`). Three fixed sets of batches of the
+valid split judge it, whole native chains: with known domains, insides exact or all deformed as
+generated domains are, and with stretches as long as linkers hidden. Reported: the held-out loss of
+the averaged weights, its translation term by time (poses are decided at .5 to .9, linkers at .3),
+and the difference to the whole recipe on the same batches with its 95% interval (bootstrap over
+batches; seeds are averaged first). How much
 one run of a recipe differs from the next is not in that interval: give seeds, and compare. Runs
-that are in ``--folder`` already are not repeated; a stopped one goes on.
+that are in ``--folder`` already are not repeated; a stopped one goes on. ``--judge`` trains
+nothing: it judges weights by the same batches, and compares all of them with the first.
 """
 
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,9 +44,9 @@ from proteinweaver.training.tasks import held_out_rows
 
 WHOLE = "assembler"
 WEIGHTS = Path(__file__).resolve().parents[1] / "proteinweaver" / "weights"
-#: Sets that judge, by the share of chains whose insides are deformed.
-HELD_OUT = {"exact": 0.0, "deformed": 1.0}
-COLUMNS = ("total", "trans/t0.5", "trans/t0.7", "trans/t0.9")
+#: Sets that judge: task, and share of chains whose insides are deformed.
+HELD_OUT = {"exact": ("domains", 0.0), "deformed": ("domains", 1.0), "gaps": ("gaps", 0.5)}
+COLUMNS = ("total", "trans/t0.3", "trans/t0.5", "trans/t0.7", "trans/t0.9")
 
 
 def configured(a: argparse.Namespace, recipe: str, seed: int, out: Path) -> TrainConfig:
@@ -72,10 +76,10 @@ def losses(config: TrainConfig, state: dict[str, torch.Tensor], a: argparse.Name
     """Held-out losses of weights by set and column, one number a batch."""
     stores = {"chains": StructureStore(a.data / "chains.npz")}
     found: dict[str, dict[str, list[float]]] = {}
-    for name, deformed in HELD_OUT.items():
+    for name, (task, deformed) in HELD_OUT.items():
         told = Mixture(
             "chains",
-            {"domains": 1.0},
+            {task: 1.0},
             min_length=100,
             max_length=400,
             insides=Insides(deformed=deformed),
@@ -117,8 +121,20 @@ def mean_rows(runs: list[dict], told: str, column: str) -> np.ndarray:
     return np.mean([run["losses"][told][column] for run in runs], axis=0)
 
 
+def judged(a: argparse.Namespace) -> dict[str, list[dict]]:
+    """Losses of weights as they are."""
+    found = {}
+    for path in a.judge:
+        state, model = initial_state(str(path))
+        config = replace(configured(a, WHOLE, 0, a.folder), model=model)
+        row = {"recipe": path, "trained_residues": 0, "losses": losses(config, state, a)}
+        found[path] = [row]
+    return found
+
+
 def report(found: dict[str, list[dict]]) -> None:
-    """Print the table."""
+    """Print the table; all rows but the first are compared with it."""
+    first = next(iter(found))
     print("| recipe | thousand residues | set | " + " | ".join(COLUMNS) + " |")
     print("|---|---|---|" + "---|" * len(COLUMNS))
     for recipe, runs in found.items():
@@ -128,8 +144,8 @@ def report(found: dict[str, list[dict]]) -> None:
             for column in COLUMNS:
                 row = mean_rows(runs, told, column)
                 cell = f"{row.mean():.3f}"
-                if recipe != WHOLE:
-                    change = row - mean_rows(found[WHOLE], told, column)
+                if recipe != first:
+                    change = row - mean_rows(found[first], told, column)
                     known = mean_interval(change)
                     cell += f" ({known.value:+.3f}: {known.low:+.3f} to {known.high:+.3f})"
                 cells.append(cell)
@@ -148,6 +164,7 @@ def arguments() -> argparse.Namespace:
     p.add_argument("--residues", type=int, default=1900)
     p.add_argument("--batches", type=int, default=12, help="of every held-out set")
     p.add_argument("--compile", action="store_true")
+    p.add_argument("--judge", nargs="+", metavar="WEIGHTS", help="train nothing")
     p.add_argument("--folder", type=Path, default=Path("runs/ablate"))
     p.add_argument("--out", type=Path, help="JSON file")
     return p.parse_args()
@@ -161,7 +178,9 @@ def main() -> int:
     torch.set_num_threads(1)
     recipes = list(dict.fromkeys((WHOLE, *a.recipes)))
     found: dict[str, list[dict]] = {recipe: [] for recipe in recipes}
-    for seed in range(a.seeds):
+    if a.judge:
+        found = judged(a)
+    for seed in range(0 if a.judge else a.seeds):
         for recipe in recipes:
             run = one_run(a, recipe, seed)
             found[recipe].append(run)
