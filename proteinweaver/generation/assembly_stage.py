@@ -242,6 +242,7 @@ def assemble_domains(
     requests: Sequence[AssemblyRequest],
     sampling: Sampling,
     *,
+    draws: int = 1,
     batch_size: int = 0,
     close: bool = True,
     trajectory: bool = False,
@@ -256,6 +257,8 @@ def assemble_domains(
         What to assemble.
     sampling : Sampling
         How.
+    draws : int, optional
+        So many requests in a row are draws of one chain and share a batch.
     batch_size : int, optional
         Chains at once; 0 chooses.
     close : bool, optional
@@ -271,7 +274,9 @@ def assemble_domains(
     chains: dict[int, Assembly] = {}
     alone = any(request.start is not None for request in requests)
     grouping = "cpu" if alone else model.device  # a start belongs to one chain
-    for batch in groups([request.length for request in requests], batch_size, grouping):
+    lengths = [request.length for request in requests[::draws]]
+    for chosen_chains in groups(lengths, batch_size, grouping, draws):
+        batch = [chain * draws + draw for chain in chosen_chains for draw in range(draws)]
         chosen = [requests[k] for k in batch]
         conditions = [request.condition() for request in chosen]
         condition = stack_conditions(conditions)
@@ -282,7 +287,7 @@ def assemble_domains(
             [request.key for request in chosen],
             sampling,
             wishes=wishes if any(wishes) else (),
-            start=chosen[0].beginning(),
+            start=_beginnings(chosen),
             trajectory=trajectory,
         )
         start = time.perf_counter()
@@ -301,6 +306,15 @@ def assemble_domains(
                 trajectory_of(drawn, row, request.length) if trajectory else None,
             )
     return [chains[k] for k in range(len(requests))]
+
+
+def _beginnings(requests: Sequence[AssemblyRequest]) -> Start | None:
+    """Stack the starts of several draws of one chain."""
+    starts = [start for request in requests if (start := request.beginning()) is not None]
+    if not starts:
+        return None
+    rot, trans = (torch.cat([getattr(s, name) for s in starts]) for name in ("rot", "trans"))
+    return Start(rot, trans, starts[0].t)
 
 
 def _finished(drawn: torch.Tensor, request: AssemblyRequest, close: bool) -> NDArray[np.float32]:

@@ -14,6 +14,7 @@ from proteinweaver.errors import UserError
 from proteinweaver.generation.settings import (
     CANDIDATES,
     LAYOUT_T,
+    LINKER_CANDIDATES,
     LOOP_TILT,
     STRAND_TILT,
     AssemblerName,
@@ -132,6 +133,8 @@ class AssembleConfig(RequestConfig):
         How layouts, domains and assembly are sampled.
     domain_candidates : int
         Domains drawn for every generated one that is kept (`proteinweaver.generation.choice`).
+    linker_candidates : int
+        Times that linkers between found poses are drawn for every chain that is kept.
     """
 
     spec: str = ""
@@ -157,11 +160,13 @@ class AssembleConfig(RequestConfig):
     domain_sampler: SamplerConfig = field(default_factory=domain_sampler)
     assembler_sampler: SamplerConfig = field(default_factory=assembler_sampler)
     domain_candidates: int = CANDIDATES
+    linker_candidates: int = LINKER_CANDIDATES
 
     def __post_init__(self) -> None:
         """Refuse requests that are no assembly."""
         super().__post_init__()
         _check_domains(self.domain_candidates, self.layout_t)
+        _check_linkers(self.linker_candidates)
         if self.spec:
             return
         if self.contig and self.domain:
@@ -233,6 +238,8 @@ class DesignConfig(RequestConfig):
         How layouts and the two stages are sampled.
     domain_candidates : int
         Domains drawn for every one kept (`proteinweaver.generation.choice`).
+    linker_candidates : int
+        Times that linkers between found poses are drawn; see `AssembleConfig`.
     """
 
     spec: str = ""
@@ -250,11 +257,13 @@ class DesignConfig(RequestConfig):
     domain_sampler: SamplerConfig = field(default_factory=domain_sampler)
     assembler_sampler: SamplerConfig = field(default_factory=assembler_sampler)
     domain_candidates: int = CANDIDATES
+    linker_candidates: int = LINKER_CANDIDATES
 
     def __post_init__(self) -> None:
         """Refuse requests that are no design."""
         super().__post_init__()
         _check_domains(self.domain_candidates, self.layout_t)
+        _check_linkers(self.linker_candidates)
         if self.spec:
             return
         if self.length is None:
@@ -328,6 +337,11 @@ def _check_domains(candidates: int, layout_t: float) -> None:
         raise UserError(f"domain_candidates is {candidates}; draw at least 1")
     if not 0.05 <= layout_t <= 1:
         raise UserError(f"layout_t is {layout_t}; give 0.05 to 1 (1: no layouts)")
+
+
+def _check_linkers(candidates: int) -> None:
+    if candidates < 1:
+        raise UserError(f"linker_candidates is {candidates}; draw at least 1")
 
 
 def _label(domain: DomainSpec) -> str:

@@ -31,6 +31,7 @@ def assemble_poses(
     requests: Sequence[AssemblyRequest],
     sampling: Sampling,
     *,
+    draws: int = 1,
     batch_size: int = 0,
     close: bool = True,
     trajectory: bool = False,
@@ -46,6 +47,8 @@ def assemble_poses(
         chosen here.
     sampling : Sampling
         How from noise; a quarter of its steps is taken.
+    draws : int, optional
+        So many requests in a row are draws of one chain and share a batch.
     batch_size : int, optional
         Chains at once; 0 chooses.
     close : bool, optional
@@ -62,6 +65,7 @@ def assemble_poses(
         model,
         [_held(request) for request in requests],
         sampling.part(_LINKERS_STEPS),
+        draws=draws,
         batch_size=batch_size,
         close=False,
         trajectory=trajectory,
@@ -70,6 +74,7 @@ def assemble_poses(
         model,
         [_alone(request, chain) for request, chain in zip(requests, linked, strict=True)],
         sampling.part(SETTLING_T),
+        draws=draws,
         batch_size=batch_size,
         close=close,
         trajectory=trajectory,

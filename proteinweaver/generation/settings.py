@@ -13,6 +13,7 @@ from proteinweaver.io.run_folder import Shard
 __all__ = [
     "CANDIDATES",
     "LAYOUT_T",
+    "LINKER_CANDIDATES",
     "LOOP_TILT",
     "STRAND_TILT",
     "AssemblerName",
@@ -37,6 +38,8 @@ LAYOUT_T = 0.5
 LOOP_TILT, STRAND_TILT = 0.17, 0.3
 #: Draws of every generated domain, of which one is kept (docs/training.md, question 42).
 CANDIDATES = 4
+#: Draws of the linkers between found poses, of which one is kept (question 46).
+LINKER_CANDIDATES = 2
 
 
 @dataclass(frozen=True)

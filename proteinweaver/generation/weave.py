@@ -7,23 +7,21 @@ only the time they take.
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any
 
 import numpy as np
 
-from proteinweaver.domains.trends import CONTACT_SHARE
 from proteinweaver.errors import UserError, nearest
 from proteinweaver.evaluation.critic import load_critic
-from proteinweaver.generation.assembly_stage import (
-    Assembly,
-    AssemblyRequest,
-    Inside,
-    assemble_domains,
-)
+from proteinweaver.generation.assembly_stage import Assembly
 from proteinweaver.generation.batching import groups
-from proteinweaver.generation.checks import assess
-from proteinweaver.generation.condition import SHORTEST_ELEMENT
+from proteinweaver.generation.chain_stage import (
+    ChainSettings,
+    assembled_chains,
+    chain_backbone,
+    chain_starts,
+    chain_verdict,
+)
 from proteinweaver.generation.domain_stage import (
     DomainRequest,
     DomainSample,
@@ -32,17 +30,12 @@ from proteinweaver.generation.domain_stage import (
 )
 from proteinweaver.generation.jobs import DesignPlan, Job, Segment, Source
 from proteinweaver.generation.model import LoadedModel, has_model, load_model, pick_device
-from proteinweaver.generation.pose_assembly import assemble_poses
 from proteinweaver.generation.quality import judge
 from proteinweaver.generation.results import Design, Part
 from proteinweaver.generation.sampling import Sampling
 from proteinweaver.generation.settings import RunConfig, SamplerConfig
-from proteinweaver.generation.start_poses import FoundStart, StartPoses, can_be_found
-from proteinweaver.generation.wishes import resolve_wishes
+from proteinweaver.generation.start_poses import StartPoses
 from proteinweaver.io.typed import plain
-from proteinweaver.structure.backbone import Backbone
-from proteinweaver.structure.ideal import ideal_element
-from proteinweaver.structure.residues import GLY, UNKNOWN
 from samplers import grids, steppers
 from samplers.noise import NoiseKey
 
@@ -167,12 +160,14 @@ def make_kit(config: RunConfig, jobs: Sequence[Job]) -> Kit:
     assembler = load_model(name, weights, device) if needs_assembler else None
     models = (layout, domain, assembler)
     hashes: dict[str, str] = {model.stage: model.sha256 for model in models if model}
-    if domain and config.close and getattr(config, "domain_candidates", 1) > 1:
-        hashes["critic"] = load_critic().sha256  # it chooses
-    samplers = {name: plain(value) for name, value in samplers_of(config).items()}
     poses = None
     if needs_assembler and getattr(config, "poses", "noise") == "found":
         poses = StartPoses()
+    of_domains = domain is not None and getattr(config, "domain_candidates", 1) > 1
+    of_linkers = poses is not None and getattr(config, "linker_candidates", 1) > 1
+    if config.close and (of_domains or of_linkers):
+        hashes["critic"] = load_critic().sha256  # it chooses
+    samplers = {name: plain(value) for name, value in samplers_of(config).items()}
     settings = {"weights": hashes, "samplers": samplers}
     return Kit(config, layout, domain, assembler, settings, poses)
 
@@ -286,8 +281,11 @@ def _assembled(
     """Yield the designs of a chunk: assembled, or for single domains as they are."""
     many = [p for p, plan in enumerate(plans) if _needs_assembly(plan.job)]
     sound = [p for p in many if all(np.isfinite(part.coord).all() for part in parts[p])]
-    starts, looking = _starts(plans, parts, sound, kit.poses)
-    chains = _chains(plans, parts, sound, starts, kit)
+    starts, looking = chain_starts(plans, parts, sound, kit.poses)
+    chains: dict[int, Assembly] = {}
+    if kit.assembler is not None and sound:
+        settings = _chain_settings(kit.config)
+        chains = assembled_chains(plans, parts, sound, starts, kit.assembler, settings)
     for p, plan in enumerate(plans):
         start = time.perf_counter()
         timing = {"domains_s": seconds[p]}
@@ -302,13 +300,11 @@ def _assembled(
             drift, path = (float("nan"),) * len(parts[p]), None
         else:
             coord, drift, path = parts[p][0].coord, (0.0,), parts[p][0].trajectory
-        backbone = _backbone(plan, coord, kit.config.gly)
-        inputs = [part.coord for part in parts[p]] if p in many else []
-        label = backbone.domain.astype(np.int64)
+        backbone = chain_backbone(plan, coord, kit.config.gly)
         verdict = (
-            assess(plan, resolve_wishes(plan), coord, label, backbone.break_after, inputs)
+            chain_verdict(plan, backbone, parts[p])
             if p in many
-            else judge(coord, label, backbone.break_after, inputs)
+            else judge(coord, backbone.domain.astype(np.int64), backbone.break_after)
         )
         metrics = dict(verdict.metrics)
         if p in starts:
@@ -333,120 +329,15 @@ def _assembled(
         )
 
 
-def _chains(
-    plans: Sequence[DesignPlan],
-    parts: Sequence[Sequence[DomainSample]],
-    chosen: Sequence[int],
-    starts: Mapping[int, FoundStart],
-    kit: Kit,
-) -> dict[int, Assembly]:
-    """Assemble the chosen plans, from where they begin."""
-    chains: dict[int, Assembly] = {}
-    if not chosen or kit.assembler is None:
-        return chains
-    config = kit.config
-    sampling = check_sampler(samplers_of(config)["assembler_sampler"])
-    for way, numbers in (
-        (assemble_domains, [p for p in chosen if p not in starts]),
-        (assemble_poses, [p for p in chosen if p in starts]),
-    ):
-        drawn = way(
-            kit.assembler,
-            [_request(plans[p], parts[p], starts.get(p)) for p in numbers],
-            sampling,
-            batch_size=config.batch_size,
-            close=config.close,
-            trajectory=config.traj,
-        )
-        chains.update(zip(numbers, drawn, strict=True))
-    return chains
-
-
-def _starts(
-    plans: Sequence[DesignPlan],
-    parts: Sequence[Sequence[DomainSample]],
-    chosen: Sequence[int],
-    poses: StartPoses | None,
-) -> tuple[dict[int, FoundStart], dict[int, float]]:
-    """Find where designs begin that do not begin at noise, with the seconds it took."""
-    starts: dict[int, FoundStart] = {}
-    seconds: dict[int, float] = {}
-    for p in chosen:
-        if poses is not None and can_be_found(plans[p]):
-            begun = time.perf_counter()
-            found = poses.chain(plans[p], [part.coord for part in parts[p]])
-            if found is not None:
-                starts[p], seconds[p] = found, time.perf_counter() - begun
-    return starts, seconds
+def _chain_settings(config: RunConfig) -> ChainSettings:
+    return ChainSettings(
+        check_sampler(samplers_of(config)["assembler_sampler"]),
+        getattr(config, "linker_candidates", 1),
+        config.batch_size,
+        config.close,
+        config.traj,
+    )
 
 
 def _needs_assembly(job: Job) -> bool:
     return len(job.sources) > 1 or job.start is not None
-
-
-def _request(
-    plan: DesignPlan, parts: Sequence[DomainSample], found: FoundStart | None
-) -> AssemblyRequest:
-    insides = []
-    for segment, part in zip(plan.domains, parts, strict=True):
-        source = plan.sources[segment.source]
-        gaps = _gaps(source.backbone)
-        insides.append(Inside(segment.start, part.coord, source.mode, gaps, source.group))
-    key = NoiseKey(plan.job.seed, plan.job.spec.name, plan.index, "assembly")
-    wishes = resolve_wishes(plan)
-    asked = any(letter != "?" for letter in plan.ss)
-    return AssemblyRequest(
-        plan.length,
-        tuple(insides),
-        key,
-        ss=plan.ss if asked else "",
-        elements=_elements(plan.ss),
-        bounds=tuple(pair.bound() for pair in wishes.pairs),
-        obstacle=wishes.obstacle,
-        anchor=wishes.anchor,
-        contact_share=CONTACT_SHARE if plan.job.start is None else 0.0,
-        start=plan.job.start if found is None else found.coord,
-        start_t=plan.job.start_t,
-    )
-
-
-def _elements(ss: str) -> tuple[Inside, ...]:
-    """Ideal helices and strands of linkers, as rigid as given domains."""
-    found, start = [], 0
-    for letter, run in groupby(ss):
-        size = len(list(run))
-        if letter in "HE" and size >= SHORTEST_ELEMENT:
-            coord = ideal_element(letter, size).numpy().astype(np.float32)
-            found.append(Inside(start, coord, "rigid"))
-        start += size
-    return tuple(found)
-
-
-def _gaps(given: Backbone | None) -> tuple[tuple[int, int], ...]:
-    """List the breaks of a given domain: position and number of missing residues."""
-    if given is None:
-        return ()
-    number = given.resnum.astype(int)
-    return tuple(
-        (int(i), int(number[i + 1] - number[i] - 1)) for i in np.flatnonzero(given.break_after)
-    )
-
-
-def _backbone(plan: DesignPlan, coord: np.ndarray, gly: bool) -> Backbone:
-    aatype = np.full(plan.length, GLY, dtype=np.uint8)
-    domain = np.zeros(plan.length, dtype=np.int16)
-    breaks = np.zeros(plan.length, dtype=np.bool_)
-    for number, segment in enumerate(plan.domains, 1):
-        rows = slice(segment.start, segment.stop)
-        domain[rows] = number
-        given = plan.sources[segment.source].backbone
-        if given is not None:
-            breaks[rows] = given.break_after
-            if not gly:
-                aatype[rows] = given.aatype
-    if not gly:
-        told = plan.linker_types
-        aatype = np.where(told == UNKNOWN, aatype, told)
-    return Backbone.from_coord(
-        coord, aatype=aatype, domain=domain, break_after=breaks, name=plan.name
-    )

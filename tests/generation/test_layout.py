@@ -8,7 +8,7 @@ import pytest
 from proteinweaver.errors import UserError
 from proteinweaver.evaluation.critic import load_critic, soundness_of
 from proteinweaver.generation import domain_stage
-from proteinweaver.generation.choice import domain_worth
+from proteinweaver.generation.choice import PAIRING, domain_worth
 from proteinweaver.generation.commands import generate
 from proteinweaver.generation.config import GenerateConfig
 from proteinweaver.generation.domain_stage import DomainRequest, LayoutDraw, sample_domains
@@ -127,7 +127,7 @@ def test_worth(helix, coil):
         acceptor = hydrogen_bonds(chain)
         far = np.abs(acceptor - np.arange(len(chain))) > 5
         paired = (far & (acceptor >= 0)).mean()
-        assert value == pytest.approx(logit + 10 * paired, abs=1e-3)
+        assert value == pytest.approx(logit + PAIRING * paired, abs=1e-3)
     assert worth[1] == -np.inf
     assert domain_worth([coil], closed=False) == [judge(coil).score]
 

@@ -1,0 +1,100 @@
+"""Between found poses linkers are drawn several times, and the best chain is kept."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from proteinweaver import assemble
+from proteinweaver.errors import UserError
+from proteinweaver.evaluation.critic import load_critic, soundness_of
+from proteinweaver.evaluation.stretches import Stretches
+from proteinweaver.generation import chain_stage
+from proteinweaver.generation.choice import chain_worth
+from proteinweaver.generation.config import AssembleConfig
+from proteinweaver.generation.quality import judge
+from proteinweaver.generation.settings import SamplerConfig
+from proteinweaver.io.pdb import pdb_text
+from proteinweaver.structure.backbone import Backbone
+
+
+@pytest.fixture(scope="module")
+def fields(tiny_weights, tmp_path_factory) -> dict:
+    """Two native stretches of fifty residues with their types, to be joined by few steps."""
+    stretches = Stretches.shipped()
+    folder, files = tmp_path_factory.mktemp("domains"), []
+    for number, start in enumerate(stretches.starts(50)[[1000, 9000]]):
+        coord = np.zeros((50, 4, 3), dtype=np.float32)
+        coord[:, :3] = stretches.coord[start : start + 50]
+        coord[:, 3] = coord[:, 2] + np.float32(0.7)
+        kinds = stretches.kind[start : start + 50].astype(np.uint8)
+        files.append(folder / f"native{number}.pdb")
+        files[-1].write_text(pdb_text(Backbone.from_coord(coord, aatype=kinds)))
+    steps = SamplerConfig(num_steps=20, repulsion=0.3)
+    return {
+        "domain": tuple(map(str, files)), "linker": (9,), "weights": str(tiny_weights),
+        "device": "cpu", "assembler_sampler": steps,
+    }  # fmt: skip
+
+
+def logit(design) -> float:
+    return soundness_of([design.backbone], load_critic())[0].logit
+
+
+def test_the_best_of_several_draws_is_kept(fields, monkeypatch):
+    seen = []
+
+    def spy(*args, **kwargs):
+        found = assemble_poses(*args, **kwargs)
+        seen.append(found)
+        return found
+
+    assemble_poses = chain_stage.assemble_poses
+    monkeypatch.setattr(chain_stage, "assemble_poses", spy)
+    (single,) = assemble(**fields, linker_candidates=1).designs
+    (kept,) = assemble(**fields, linker_candidates=4).designs
+    assert single.found is not None and kept.found is not None
+    assert [len(drawn) for drawn in seen] == [1, 4]
+    np.testing.assert_array_equal(kept.found.coord, single.found.coord)  # one pose for all
+    drawn = seen[1]
+    np.testing.assert_allclose(drawn[0].coord, single.backbone.coord, atol=1e-2)
+    linkers = np.stack([one.coord[50:59, 1] for one in drawn])
+    assert np.abs(linkers[1:] - linkers[0]).max(axis=(1, 2)).min() > 0.1
+    assert any(np.array_equal(kept.backbone.coord, one.coord) for one in drawn)
+    passing = all(kept.checks.values()), all(single.checks.values())
+    assert passing[0] >= passing[1]
+    if passing[0] == passing[1]:
+        assert logit(kept) >= logit(single) - 1e-2
+    assert kept.calls == single.calls  # one call for all four
+    assert kept.timing["assembly_s"] > drawn[0].seconds
+
+
+def test_from_noise_a_chain_is_drawn_once(fields):
+    few = {**fields, "poses": "noise", "assembler_sampler": SamplerConfig(num_steps=3)}
+    one, four = (assemble(**few, linker_candidates=k).designs[0] for k in (1, 4))
+    assert one.found is None
+    np.testing.assert_array_equal(one.backbone.coord, four.backbone.coord)
+
+
+def test_what_passes_comes_before_what_the_critic_likes():
+    chain = np.zeros((60, 4, 3), dtype=np.float32)
+    stretches = Stretches.shipped()
+    start = int(stretches.starts(60)[2000])
+    chain[:, :3] = stretches.coord[start : start + 60]
+    chain[:, 3] = chain[:, 2] + np.float32(0.7)
+    rng = np.random.default_rng(0)
+    shaken = chain + rng.normal(0, 0.3, chain.shape).astype(np.float32)
+    lost = np.full_like(chain, np.nan)
+    backbones = [Backbone.from_coord(one) for one in (chain, shaken, lost)]
+    fine = replace(judge(chain), checks={"finite": True})
+    failed = replace(fine, checks={"finite": True, "no_clash": False})
+    worth = chain_worth(backbones, [fine, fine, failed], closed=True)
+    assert worth[0] > worth[1] > worth[2] == (False, -np.inf)
+    worth = chain_worth(backbones, [failed, fine, failed], closed=True)
+    assert worth[1] > worth[0] > worth[2]
+    assert chain_worth(backbones[:1], [fine], closed=False) == [(True, fine.score)]
+
+
+def test_no_draw_at_all_is_refused():
+    with pytest.raises(UserError, match="linker_candidates is 0; draw at least 1"):
+        AssembleConfig(domain=("a.pdb", "b.pdb"), linker_candidates=0)
