@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +34,14 @@ from proteinweaver.structure.ideal import ideal_element
 from proteinweaver.structure.residues import GLY, UNKNOWN
 from samplers.noise import NoiseKey
 
-__all__ = ["ChainSettings", "assembled_chains", "chain_backbone", "chain_starts", "chain_verdict"]
+__all__ = [
+    "ChainSettings",
+    "assembled_chains",
+    "chain_backbone",
+    "chain_starts",
+    "chain_verdict",
+    "draws_between_poses",
+]
 
 Parts = Sequence[Sequence[DomainSample]]
 
@@ -119,27 +125,58 @@ def assembled_chains(
     dict of int to Assembly
         By position in `plans`. Coordinates that are not finite mark a failed sample.
     """
-    how: dict[str, Any] = {
-        "batch_size": settings.batch_size,
-        "close": settings.close,
-        "trajectory": settings.trajectory,
-    }
     free = [p for p in chosen if p not in starts]
-    requests = [_request(plans[p], parts[p], None) for p in free]
-    drawn = assemble_domains(model, requests, settings.sampling, **how)
+    drawn = assemble_domains(
+        model,
+        [_request(plans[p], parts[p], None) for p in free],
+        settings.sampling,
+        batch_size=settings.batch_size,
+        close=settings.close,
+        trajectory=settings.trajectory,
+    )
     chains = dict(zip(free, drawn, strict=True))
-    draws = settings.candidates
     found = [p for p in chosen if p in starts]
+    for p, own in draws_between_poses(plans, parts, found, starts, model, settings).items():
+        chains[p] = own[0] if len(own) == 1 else _kept(plans[p], parts[p], own, settings.close)
+    return chains
+
+
+def draws_between_poses(
+    plans: Sequence[DesignPlan],
+    parts: Parts,
+    chosen: Sequence[int],
+    starts: Mapping[int, FoundStart],
+    model: LoadedModel,
+    settings: ChainSettings,
+) -> dict[int, list[Assembly]]:
+    """Draw the linkers of every chosen plan as often as is asked, each plan's in one batch.
+
+    Parameters
+    ----------
+    plans, parts, chosen, starts, model, settings
+        See `assembled_chains`; every chosen plan has a start.
+
+    Returns
+    -------
+    dict of int to list of Assembly
+        All draws by position in `plans`; the first is that of a single draw.
+    """
+    draws = settings.candidates
     requests = [
         request
-        for p in found
+        for p in chosen
         for request in _candidates(_request(plans[p], parts[p], starts[p]), draws)
     ]
-    drawn = assemble_poses(model, requests, settings.sampling, draws=draws, **how)
-    for k, p in enumerate(found):
-        own = drawn[k * draws : (k + 1) * draws]
-        chains[p] = own[0] if draws == 1 else _kept(plans[p], parts[p], own, settings.close)
-    return chains
+    drawn = assemble_poses(
+        model,
+        requests,
+        settings.sampling,
+        draws=draws,
+        batch_size=settings.batch_size,
+        close=settings.close,
+        trajectory=settings.trajectory,
+    )
+    return {p: drawn[k * draws : (k + 1) * draws] for k, p in enumerate(chosen)}
 
 
 def _candidates(request: AssemblyRequest, draws: int) -> list[AssemblyRequest]:
