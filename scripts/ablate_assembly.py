@@ -6,15 +6,15 @@
 
 Every run starts from the same weights (the shipped domain generator, which has seen no domains
 from inside) and takes as many steps, cooldown included, with the recipe of the assembler or with
-one ingredient taken away (`training.recipes.ABLATIONS`). Three fixed sets of batches of the
-valid split judge it, whole native chains: with known domains, insides exact or all deformed as
+one ingredient taken away or added (`training.recipes.ABLATIONS`). Three fixed sets of batches of
+the valid split judge it, whole native chains: with known domains, insides exact or all deformed as
 generated domains are, and with stretches as long as linkers hidden. Reported: the held-out loss of
 the averaged weights, its translation term by time (poses are decided at .5 to .9, linkers at .3),
 and the difference to the whole recipe on the same batches with its 95% interval (bootstrap over
-batches; seeds are averaged first). How much
-one run of a recipe differs from the next is not in that interval: give seeds, and compare. Runs
-that are in ``--folder`` already are not repeated; a stopped one goes on. ``--judge`` trains
-nothing: it judges weights by the same batches, and compares all of them with the first.
+batches; seeds are averaged first). How much one run of a recipe differs from the next is not in
+that interval: give seeds, and compare. Runs that are in ``--folder`` already are not repeated; a
+stopped one goes on. ``--judge`` trains nothing: it judges weights by the same batches, and
+compares all of them with the first.
 """
 
 import argparse

@@ -50,11 +50,11 @@ RECIPES: dict[str, tuple[Mixture, ...]] = {
             coarse=True,
         ),
     ),
-    # Stage 2: known domains and segments, their poses or long linkers between them hidden.
+    # Stage 2: known domains and segments, poses hidden.
     "assembler": (
         Mixture(
             "chains",
-            {"domains": 0.6, "segments": 0.1, "gaps": 0.3},
+            {"domains": 0.85, "segments": 0.15},
             share=0.7,
             min_length=100,
             max_length=400,
@@ -62,7 +62,7 @@ RECIPES: dict[str, tuple[Mixture, ...]] = {
         ),
         Mixture(
             "domains",
-            {"segments": 0.4, "gaps": 0.45, "elements": 0.15},
+            {"segments": 0.8, "elements": 0.2},
             share=0.3,
             min_length=80,
             max_length=256,
@@ -76,9 +76,9 @@ RECIPES: dict[str, tuple[Mixture, ...]] = {
 def _ablations() -> dict[str, tuple[Mixture, ...]]:
     """Take one ingredient of the assembler's recipe away, or add one."""
     chains, domains = RECIPES["assembler"]
-    short = (
-        replace(chains, tasks={"domains": 0.85, "segments": 0.15}),
-        replace(domains, tasks={"segments": 0.8, "elements": 0.2}),
+    long = (
+        replace(chains, tasks={"domains": 0.6, "segments": 0.1, "gaps": 0.3}),
+        replace(domains, tasks={"segments": 0.4, "gaps": 0.45, "elements": 0.15}),
     )
 
     def told(**how: Any) -> tuple[Mixture, ...]:
@@ -91,7 +91,7 @@ def _ablations() -> dict[str, tuple[Mixture, ...]]:
         "assembler, exact insides": told(deformed=0.0),
         "assembler, even linkers": told(ragged=False),
         "assembler, whole chains": (replace(chains, interface=0), domains),
-        "assembler, short linkers": short,
+        "assembler, long linkers": long,
     }
 
 
