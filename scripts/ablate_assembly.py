@@ -29,6 +29,7 @@ import torch
 from proteinweaver.data.batches import BatchSource, Mixture
 from proteinweaver.data.pieces import Insides
 from proteinweaver.data.store import StructureStore
+from proteinweaver.errors import UserError
 from proteinweaver.evaluation.intervals import mean_interval
 from proteinweaver.training.checkpoints import initial_state, read_checkpoint
 from proteinweaver.training.config import (
@@ -38,7 +39,7 @@ from proteinweaver.training.config import (
     TrainConfig,
     TrainerConfig,
 )
-from proteinweaver.training.recipes import ABLATIONS
+from proteinweaver.training.recipes import ABLATIONS, mixtures
 from proteinweaver.training.run import train
 from proteinweaver.training.tasks import held_out_rows
 
@@ -94,7 +95,10 @@ def one_run(a: argparse.Namespace, recipe: str, seed: int) -> dict:
     """Train and judge, or read what an earlier call found."""
     out = a.folder / f"{recipe.replace(', ', '-').replace(' ', '-')}-seed{seed}"
     kept = out / "result.json"
-    asked = {"steps": a.steps, "residues": a.residues, "batches": a.batches, "init": str(a.init)}
+    asked = {
+        "steps": a.steps, "residues": a.residues, "batches": a.batches, "init": str(a.init),
+        "judged": repr((HELD_OUT, COLUMNS)), "mixtures": repr(mixtures(recipe)),
+    }  # fmt: skip
     if kept.is_file():
         known = dict(json.loads(kept.read_text()))
         if known["asked"] != asked:
@@ -195,4 +199,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except UserError as error:
+        sys.exit(f"ablate_assembly: {error}")

@@ -95,8 +95,8 @@ def contenders(args, place: Path) -> dict[str, tuple[Path, str]]:
 def settings_of(args) -> dict[str, object]:
     """Tell what rows must share to be compared."""
     return {
-        "seed": args.seed, "num_steps": args.num_steps, "poses": args.poses,
-        "rewards": args.reward, "held_out": args.held_out,
+        "seed": args.seed, "num_steps": args.num_steps, "rewards": args.reward,
+        "held_out": args.held_out, **({} if args.poses == "found" else {"poses": args.poses}),
     }  # fmt: skip
 
 

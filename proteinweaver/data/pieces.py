@@ -299,6 +299,8 @@ def gaps_task(item: StructureItem, rng: np.random.Generator, insides: Insides = 
             gaps.append((start, stop))
         if len(gaps) == count:
             break
+    if not gaps:  # nothing would be hidden
+        return segments_task(item, rng, insides)
     if rng.random() < 0.5:
         for first in sorted([*(a for a, _ in gaps), *(int(i) + 1 for i in broken)]):
             piece[first:] += 1

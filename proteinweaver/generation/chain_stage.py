@@ -159,7 +159,8 @@ def draws_between_poses(
     Returns
     -------
     dict of int to list of Assembly
-        All draws by position in `plans`; the first is that of a single draw.
+        All draws by position in `plans`; the first starts from the noise of a single draw, and is
+        the same but for what the rounding of another batch grows to.
     """
     draws = settings.candidates
     requests = [

@@ -98,6 +98,7 @@ def sample_sets(
         out=str(out),
         weights=str(weights),
         poses=poses,
+        linker_candidates=1,  # a choice by the critic would no longer be a sample of the model
         device=device,
         assembler_sampler=sampler,
     )

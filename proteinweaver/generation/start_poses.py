@@ -24,11 +24,11 @@ from proteinweaver.evaluation.linker_law import FLANK
 from proteinweaver.evaluation.pose_finder import FinderSettings, Found, found_joint
 from proteinweaver.evaluation.stretches import Stretches
 from proteinweaver.evaluation.superposition import move
-from proteinweaver.generation.jobs import DesignPlan, plan_design
+from proteinweaver.generation.jobs import DesignPlan, Job, plan_design
 from proteinweaver.structure.residues import GLY, UNKNOWN
 from samplers.noise import derive_seed
 
-__all__ = ["SEARCH", "FoundStart", "StartPoses", "can_be_found"]
+__all__ = ["SEARCH", "FoundStart", "StartPoses", "can_be_found", "may_be_found"]
 
 #: Most domains that are placed: chains of eight come out too wide (docs/assembly.md).
 _DOMAINS = 4
@@ -46,6 +46,17 @@ _KEPT = 64
 _NEAREST, _CLASH, _CLASHES = 300, 4.0, 3
 
 
+def may_be_found(job: Job) -> bool:
+    """Tell whether poses are looked for in any design of a job, before its files are looked into.
+
+    Two to four domains are given, none to be generated, and nothing is asked of their poses.
+    """
+    spec = job.spec
+    asked = spec.contacts or spec.apart or spec.keep_pose or spec.context
+    given = not any(source.generated for source in job.sources)
+    return job.start is None and 2 <= len(job.sources) <= _DOMAINS and given and not asked
+
+
 def can_be_found(plan: DesignPlan) -> bool:
     """Tell whether poses are looked for before a plan is assembled.
 
@@ -53,12 +64,7 @@ def can_be_found(plan: DesignPlan) -> bool:
     kept, and their poses are left open: no kept pose, no context, no distances, no helix or strand
     as a linker, no chain to vary.
     """
-    spec = plan.job.spec
-    if plan.job.start is not None or not 2 <= len(plan.domains) <= _DOMAINS:
-        return False
-    if spec.contacts or spec.apart or spec.keep_pose or spec.context:
-        return False
-    if set(plan.ss) & set("HE"):
+    if not may_be_found(plan.job) or set(plan.ss) & set("HE"):
         return False
     return all(
         source.backbone is not None

@@ -34,7 +34,7 @@ from proteinweaver.generation.quality import judge
 from proteinweaver.generation.results import Design, Part
 from proteinweaver.generation.sampling import Sampling
 from proteinweaver.generation.settings import RunConfig, SamplerConfig
-from proteinweaver.generation.start_poses import StartPoses
+from proteinweaver.generation.start_poses import StartPoses, may_be_found
 from proteinweaver.io.typed import plain
 from samplers import grids, steppers
 from samplers.noise import NoiseKey
@@ -164,9 +164,13 @@ def make_kit(config: RunConfig, jobs: Sequence[Job]) -> Kit:
     if needs_assembler and getattr(config, "poses", "noise") == "found":
         poses = StartPoses()
     of_domains = domain is not None and getattr(config, "domain_candidates", 1) > 1
-    of_linkers = poses is not None and getattr(config, "linker_candidates", 1) > 1
+    of_linkers = (
+        poses is not None
+        and getattr(config, "linker_candidates", 1) > 1
+        and any(may_be_found(job) for job in jobs)
+    )
     if config.close and (of_domains or of_linkers):
-        hashes["critic"] = load_critic().sha256  # it chooses
+        hashes["critic"] = load_critic().sha256  # it may choose
     samplers = {name: plain(value) for name, value in samplers_of(config).items()}
     settings = {"weights": hashes, "samplers": samplers}
     return Kit(config, layout, domain, assembler, settings, poses)

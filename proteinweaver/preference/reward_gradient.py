@@ -103,7 +103,8 @@ def reward_of_samples(
     policy : Denoiser
     process : FrameProcess
     condition : Condition
-        Pieces with known insides; those without, and linkers, touch nothing.
+        Pieces with known insides; those without, and linkers, touch nothing, but linkers that
+        are drawn between held domains may overlap.
     keys : sequence of str, length B
         Of the noise.
     config : RewardGradientConfig
@@ -121,28 +122,33 @@ def reward_of_samples(
     Raises
     ------
     UserError
-        If the critic has no such branch.
+        If the critic has no such branch, or samples would begin where noise ends.
     ValueError
         If samples begin at designs and there are none.
     """
     critic = _critic(config.branches) if config.soundness else None
     generators = [_generator(key) for key in keys]
-    asked, pieces, wishes = condition, condition.piece, steering(condition)
-    if config.start == 1:
+    begin, end = config.start, max(config.end, process.config.t_min)
+    if begin <= end:
+        raise UserError(
+            f"reward_gradient.start is {begin}; give more than {end}, where noise ends"
+        )
+    real = None  # linkers are not held to account where poses are what is climbed
+    if begin == 1:
+        asked, wishes = condition, steering(condition)
         state = pure_noise(process, condition.mask, generators)
     elif designs is None:
         raise ValueError("samples begin at designs; give some")
     else:
-        asked, wishes = held(condition, designs), ()
-        state = noised(process, designs, condition.mask, config.start, generators)
-    begin, end = config.start, max(config.end, process.config.t_min)
+        asked, wishes, real = held(condition, designs), (), condition.mask
+        state = noised(process, designs, condition.mask, begin, generators)
     grid = [begin + (end - begin) * k / config.num_steps for k in range(config.num_steps + 1)]
     field = FrameField(policy, process, asked, repulsion=config.repulsion, wishes=wishes)
     out, drift = on_known_insides(
         sample_with_gradient(field, state, grid, config.last, skip=True), asked
     )
-    contacts = soft_interface(out.trans, pieces)
-    overlap = soft_clash(out.trans, pieces, condition.mask)
+    contacts = soft_interface(out.trans, condition.piece)
+    overlap = soft_clash(out.trans, condition.piece, real)
     reward = config.contacts * contacts - config.clash * overlap - config.drift * drift
     figures = {"contacts": contacts, "overlap": overlap, "drift": drift}
     if critic:

@@ -52,16 +52,16 @@ def soft_interface(ca: Tensor, piece: Tensor) -> Tensor:
     return 1.0 - torch.exp(-contacts / (_CONTACTS * junctions))
 
 
-def soft_clash(ca: Tensor, piece: Tensor, mask: Tensor) -> Tensor:
+def soft_clash(ca: Tensor, piece: Tensor, mask: Tensor | None = None) -> Tensor:
     """Overlap x as log(1 + x), x = sum of max(0, 4 A - d)^2 over pairs.
 
     Parameters
     ----------
     ca : Tensor, shape=(B, L, 3)
     piece : Tensor, dtype=int64, shape=(B, L)
-    mask : Tensor, dtype=bool, shape=(B, L)
-        Real residues. Those of two pieces count, and those of linkers with all that are three or
-        more places away.
+    mask : Tensor, dtype=bool, shape=(B, L), optional
+        Real residues. Where it is given, residues without a piece count too, with all that are
+        three or more places away; else only residues of two pieces do.
 
     Returns
     -------
@@ -69,9 +69,10 @@ def soft_clash(ca: Tensor, piece: Tensor, mask: Tensor) -> Tensor:
         0 without overlap; without bound, so that domains that lie in each other still feel it.
     """
     distance, pairs = _between(ca, piece)
-    free = mask & (piece < 0)
-    linker = (free[:, :, None] | free[:, None]) & mask[:, :, None] & mask[:, None]
-    pairs = pairs | linker.triu(_NEAR_IN_CHAIN)
+    if mask is not None:
+        free = mask & (piece < 0)
+        linker = (free[:, :, None] | free[:, None]) & mask[:, :, None] & mask[:, None]
+        pairs = pairs | linker.triu(_NEAR_IN_CHAIN)
     overlap = ((_TOUCH - distance).clamp_min(0.0).square() * pairs).sum((1, 2))
     return torch.log1p(overlap)
 
