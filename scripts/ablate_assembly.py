@@ -125,6 +125,19 @@ def mean_rows(runs: list[dict], told: str, column: str) -> np.ndarray:
     return np.mean([run["losses"][told][column] for run in runs], axis=0)
 
 
+def trained(a: argparse.Namespace) -> dict[str, list[dict]]:
+    """Train the whole recipe and those asked for, seed by seed."""
+    recipes = list(dict.fromkeys((WHOLE, *a.recipes)))
+    found: dict[str, list[dict]] = {recipe: [] for recipe in recipes}
+    for seed in range(a.seeds):
+        for recipe in recipes:
+            run = one_run(a, recipe, seed)
+            found[recipe].append(run)
+            cost = f"{run['step']} steps, {run['trained_residues']} residues"
+            print(f"{recipe}, seed {seed}: {cost}", file=sys.stderr, flush=True)
+    return found
+
+
 def judged(a: argparse.Namespace) -> dict[str, list[dict]]:
     """Losses of weights as they are."""
     found = {}
@@ -180,16 +193,7 @@ def main() -> int:
     if unknown:
         sys.exit(f"no recipe {sorted(unknown)}; there are {[WHOLE, *ABLATIONS]}")
     torch.set_num_threads(1)
-    recipes = list(dict.fromkeys((WHOLE, *a.recipes)))
-    found: dict[str, list[dict]] = {recipe: [] for recipe in recipes}
-    if a.judge:
-        found = judged(a)
-    for seed in range(0 if a.judge else a.seeds):
-        for recipe in recipes:
-            run = one_run(a, recipe, seed)
-            found[recipe].append(run)
-            cost = f"{run['step']} steps, {run['trained_residues']} residues"
-            print(f"{recipe}, seed {seed}: {cost}", file=sys.stderr, flush=True)
+    found = judged(a) if a.judge else trained(a)
     report(found)
     if a.out:
         asked = {key: str(value) for key, value in vars(a).items()}

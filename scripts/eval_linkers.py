@@ -95,7 +95,7 @@ def drawn(
         rows.append(
             [
                 (float(law.probability(logits[2, k])), float(logits[:2, k].mean()),
-                 all(verdicts[k].checks.values()), float(near[k]))
+                 verdicts[k].passes, float(near[k]))
                 for k in range(len(own))
             ]
         )  # fmt: skip

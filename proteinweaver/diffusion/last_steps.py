@@ -91,16 +91,10 @@ def noised(
         Diffused variable, in units of `LENGTH_UNIT`, zero centre of mass.
     rot : Tensor, shape=(B, L, 3, 3)
     """
-    clean_rot, clean = frames_from_coord(coord.cpu())
-    rot, trans = clean_rot.clone(), clean.clone()
-    time = torch.tensor([t])
-    for row, generator in enumerate(generators):
-        own = slice(row, row + 1), slice(0, int(mask[row].sum()))
-        real = mask[own].cpu()
-        rot[own], trans[own] = process.corrupt(
-            clean_rot[own], centred(clean[own], real), real, time, generator
-        )
-    return (trans / LENGTH_UNIT).to(mask.device), rot.to(mask.device)
+    clean_rot, clean = frames_from_coord(coord)
+    times = torch.full((len(coord),), t)
+    rot, trans = process.corrupt_rows(clean_rot, centred(clean, mask), mask, times, generators)
+    return trans / LENGTH_UNIT, rot
 
 
 def sample_with_gradient(

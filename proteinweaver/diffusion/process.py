@@ -7,6 +7,7 @@ noise-to-signal ratio is ``rho_max`` >= 400 (so that even the pooled pose of 400
 angstrom away stays under a signal-to-noise ratio of 0.25) and rotations have ``sigma_max`` >= 2.5.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -81,3 +82,38 @@ class FrameProcess:
         trans_t = alpha * trans + LENGTH_UNIT * sigma * eps
         normal = torch.randn(trans.shape, generator=generator, device=trans.device)
         return rot @ igso3.sample_from_normal(normal, level.sigma_rot[:, None]), trans_t
+
+    def corrupt_rows(
+        self,
+        rot: Tensor,
+        trans: Tensor,
+        mask: Tensor,
+        t: Tensor,
+        generators: Sequence[torch.Generator],
+    ) -> Frames:
+        """Draw noisy frames row by row, so that none depends on its batch or its padding.
+
+        Parameters
+        ----------
+        rot, trans, mask, t
+            See `corrupt`; real residues come first in every row, padding is left as it is.
+        generators : sequence of torch.Generator, length B
+            On the CPU, where the noise is drawn.
+
+        Returns
+        -------
+        rot_t, trans_t : Tensor
+            As of `corrupt`, on the device of ``rot``.
+        """
+        rot_t, trans_t = rot.clone(), trans.clone()
+        for row, generator in enumerate(generators):
+            own = slice(row, row + 1), slice(0, int(mask[row].sum()))
+            noisy = self.corrupt(
+                rot[own].cpu(),
+                trans[own].cpu(),
+                mask[own].cpu(),
+                t[row : row + 1].cpu(),
+                generator,
+            )
+            rot_t[own], trans_t[own] = noisy[0].to(rot), noisy[1].to(trans)
+        return rot_t, trans_t

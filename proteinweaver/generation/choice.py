@@ -72,11 +72,11 @@ def chain_worth(
         numbers. Higher is better.
     """
     if not closed:
-        return [(all(verdict.checks.values()), verdict.score) for verdict in verdicts]
+        return [(verdict.passes, verdict.score) for verdict in verdicts]
     worth = [(False, -math.inf)] * len(backbones)
     sound = [k for k, one in enumerate(backbones) if np.isfinite(one.coord).all()]
     gates = [True] * len(sound)
     found = soundness_of([backbones[k] for k in sound], load_critic(), gates)
     for k, judged in zip(sound, found, strict=True):
-        worth[k] = (all(verdicts[k].checks.values()), judged.logit)
+        worth[k] = (verdicts[k].passes, judged.logit)
     return worth

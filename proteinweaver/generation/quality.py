@@ -49,6 +49,11 @@ class Verdict:
     score: float
     reasons: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def passes(self) -> bool:
+        """Whether all checks are met."""
+        return all(self.checks.values())
+
 
 def judge(
     coord: ArrayLike,

@@ -109,17 +109,11 @@ def noisy_draw(
     Noisy
     """
     rot, trans = frames_from_coord(coord)
-    rot_t, trans_t = rot.clone(), trans.clone()
-    times = []
-    for row, key in enumerate(keys):
-        generator = torch.Generator().manual_seed(_seed(key, draw))
-        low = process.config.t_min
-        t = low + (1.0 - low) * torch.rand(1, generator=generator)
-        own = slice(row, row + 1), slice(0, int(mask[row].sum()))
-        noisy = process.corrupt(rot[own].cpu(), trans[own].cpu(), mask[own].cpu(), t, generator)
-        rot_t[own], trans_t[own] = noisy[0].to(rot), noisy[1].to(trans)
-        times.append(t)
-    return Noisy(torch.cat(times).to(trans), rot, trans, rot_t, trans_t)
+    generators = [torch.Generator().manual_seed(_seed(key, draw)) for key in keys]
+    low = process.config.t_min
+    t = low + (1.0 - low) * torch.cat([torch.rand(1, generator=g) for g in generators])
+    rot_t, trans_t = process.corrupt_rows(rot, trans, mask, t, generators)
+    return Noisy(t.to(trans), rot, trans, rot_t, trans_t)
 
 
 def denoising_error(
