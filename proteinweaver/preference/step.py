@@ -18,6 +18,7 @@ from proteinweaver.nets.denoiser import Denoiser
 from proteinweaver.preference.draws import product_loss, variance_of_mean
 from proteinweaver.preference.named import PairObjective
 from proteinweaver.preference.pair_file import PairMembers
+from proteinweaver.preference.poses import held
 from proteinweaver.preference.surrogate import SurrogateConfig, divergence_draw, log_ratio_draws
 from proteinweaver.structure.frames import frames_from_coord
 
@@ -169,7 +170,7 @@ def alignment_loss(
         policy,
         reference,
         process,
-        *_members(batch),
+        *_members(batch, config),
         config,
     )
     won, lost = draws[:count], draws[count:]
@@ -211,13 +212,15 @@ def pair_divergence(
         One draw of `divergence_draw` that no log-ratio shares.
     """
     return divergence_draw(
-        policy, reference, process, *_members(batch), config.draws, config
+        policy, reference, process, *_members(batch, config), config.draws, config
     ).mean()
 
 
-def _members(batch: PairBatch) -> tuple[Tensor, Condition, list[str]]:
+def _members(batch: PairBatch, config: SurrogateConfig) -> tuple[Tensor, Condition, list[str]]:
     """Winners, then losers: coordinates, conditions, keys."""
+    both = torch.cat((batch.won, batch.lost))
     doubled = Condition(
         **{f.name: torch.cat((getattr(batch.condition, f.name),) * 2) for f in fields(Condition)}
     )
-    return torch.cat((batch.won, batch.lost)), doubled, [*batch.keys, *batch.keys]
+    asked = doubled if config.start == 1 else held(doubled, both)
+    return both, asked, [*batch.keys, *batch.keys]

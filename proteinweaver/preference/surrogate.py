@@ -6,9 +6,9 @@ denoising losses over time and noise. So
     log pi_theta(x) / pi_ref(x)  ~  strength * E_{t, noise} [ l_ref(x, t) - l_theta(x, t) ],
 
 with l the translation and rotation terms of training (`proteinweaver.diffusion.losses`), each a
-mean over residues in units of what noise leaves unknown. Times are uniform on [t_min, 1]; together
-with those units this is the *training* weighting, not the likelihood's, whose weight lies on noise
-far smaller than what decides how domains sit together.
+mean over residues in units of what noise leaves unknown. Times are uniform on [t_min, start], all
+of them by default; together with those units this is the *training* weighting, not the
+likelihood's, whose weight lies on noise far smaller than what decides how domains sit together.
 
 Policy and reference see the same (t, noise), and so do both members of a pair: what they share
 cancels. Self-conditioning is off, so that an estimate is a pure function of (state, t). Draws are
@@ -29,6 +29,7 @@ from torch import Tensor
 
 from proteinweaver.diffusion.losses import rotation_score_loss, translation_loss
 from proteinweaver.diffusion.process import FrameProcess
+from proteinweaver.errors import UserError
 from proteinweaver.nets.condition import Condition
 from proteinweaver.nets.denoiser import Denoiser
 from proteinweaver.structure.frames import frames_from_coord
@@ -55,12 +56,22 @@ class SurrogateConfig:
         Units of log-probability per unit of loss; multiplies every beta of an objective.
     trans, rot : float
         Weights of the two terms, as in `proteinweaver.diffusion.objective.LossWeights`.
+    start : float
+        Times are uniform up to here. Below 1 they are those in which `assemble` draws linkers
+        between poses that it has found (0.3): domains are held as one body in the poses that a
+        member has, and only residues without a domain count.
     """
 
     draws: int = 4
     strength: float = 1000.0
     trans: float = 1.0
     rot: float = 0.5
+    start: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse a start that is no time."""
+        if not 0 < self.start <= 1:
+            raise UserError(f"surrogate.start is {self.start}; give more than 0, at most 1")
 
 
 @dataclass(frozen=True)
@@ -88,7 +99,12 @@ def _seed(key: str, draw: int) -> int:
 
 
 def noisy_draw(
-    process: FrameProcess, coord: Tensor, mask: Tensor, keys: Sequence[str], draw: int
+    process: FrameProcess,
+    coord: Tensor,
+    mask: Tensor,
+    keys: Sequence[str],
+    draw: int,
+    start: float = 1.0,
 ) -> Noisy:
     """Corrupt every structure by its own key.
 
@@ -103,15 +119,24 @@ def noisy_draw(
         Equal keys (and lengths) get equal times and noise.
     draw : int
         Number of the draw.
+    start : float, optional
+        Times are uniform from the process's least to this.
 
     Returns
     -------
     Noisy
+
+    Raises
+    ------
+    UserError
+        If noise ends before ``start``.
     """
     rot, trans = frames_from_coord(coord)
     generators = [torch.Generator().manual_seed(_seed(key, draw)) for key in keys]
     low = process.config.t_min
-    t = low + (1.0 - low) * torch.cat([torch.rand(1, generator=g) for g in generators])
+    if start <= low:
+        raise UserError(f"surrogate.start is {start}; give more than {low}, where noise ends")
+    t = low + (start - low) * torch.cat([torch.rand(1, generator=g) for g in generators])
     rot_t, trans_t = process.corrupt_rows(rot, trans, mask, t, generators)
     return Noisy(t.to(trans), rot, trans, rot_t, trans_t)
 
@@ -144,7 +169,8 @@ def denoising_error(
     level = process.level(noisy.t)
     out = net(noisy.rot_t, noisy.trans_t, level, condition)
     # the losses are means weighted by their mask, which need not be 0 or 1
-    weight = condition.mask.to(noisy.trans.dtype)
+    counts = condition.mask if config.start == 1 else condition.mask & (condition.piece < 0)
+    weight = counts.to(noisy.trans.dtype)
     if residue_weight is not None:
         counted = residue_weight * weight
         scale = weight.sum(-1, keepdim=True) / counted.sum(-1, keepdim=True).clamp_min(1e-9)
@@ -191,7 +217,7 @@ def divergence_draw(
     ----------
     Fan et al. 2023, arXiv 2305.16381, section 4.2 (the divergence of two samplers by steps).
     """
-    noisy = noisy_draw(process, coord, condition.mask, keys, draw)
+    noisy = noisy_draw(process, coord, condition.mask, keys, draw, config.start)
     with torch.no_grad():
         out = reference(noisy.rot_t, noisy.trans_t, process.level(noisy.t), condition)
     towards = replace(noisy, rot=out.rot, trans=out.trans)
@@ -240,7 +266,7 @@ def log_ratio_draws(
         raise ValueError(f"{len(coord)} structures but {len(keys)} keys")
     columns = []
     for draw in range(config.draws):
-        noisy = noisy_draw(process, coord, condition.mask, keys, draw)
+        noisy = noisy_draw(process, coord, condition.mask, keys, draw, config.start)
         with torch.no_grad():
             base = denoising_error(reference, process, noisy, condition, config, residue_weight)
         own = denoising_error(policy, process, noisy, condition, config, residue_weight)

@@ -97,6 +97,31 @@ def test_a_pair_has_the_same_gradient_in_any_batch(nets):
     torch.testing.assert_close(together, apart, rtol=1e-2, atol=2e-3 * float(apart.abs().max()))
 
 
+def test_held_members_are_told_in_their_own_poses(nets):
+    """Below start = 1 winner and loser are one body each, as both were assembled."""
+    policy, reference = nets
+    pair = members(8, 3, 7)
+    batch = pair_batch([pair], ["a"], [1.0], [(1.0, 0.0)])
+    objective, told = pair_objective(ObjectiveConfig("dpo")), []
+    reference.register_forward_pre_hook(lambda _, args: told.append(args[3]))
+    for start, poses in ((1.0, False), (0.3, True)):
+        told.clear()
+        alignment_loss(
+            policy, reference, PROCESS, batch, objective, replace(CONFIG, start=start)
+        )  # fmt: skip
+        assert len(told) == CONFIG.draws
+        has = torch.from_numpy(pair.domain > 0)
+        for row, design in enumerate((pair.won, pair.lost)):
+            piece, known = told[0].piece[row], told[0].known_trans[row]
+            assert bool((piece[~has] == -1).all())
+            assert piece[has].unique().tolist() == ([0] if poses else [0, 1])
+            if poses:
+                truth = torch.from_numpy(design[:, 1])
+                torch.testing.assert_close(
+                    torch.cdist(known[has], known[has]), torch.cdist(truth[has], truth[has])
+                )
+
+
 @pytest.mark.parametrize(
     ("config", "text"),
     [

@@ -1,12 +1,14 @@
 """The surrogate log-ratio of a small denoiser."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
 
 from proteinweaver.diffusion.objective import LossWeights, denoising_losses
 from proteinweaver.diffusion.process import FrameProcess, ProcessConfig
+from proteinweaver.errors import UserError
 from proteinweaver.nets.condition import stack_conditions, unconditional
 from proteinweaver.nets.denoiser import Denoiser, DenoiserConfig
 from proteinweaver.preference.surrogate import (
@@ -119,6 +121,38 @@ def test_residue_weights(nets):
         half = torch.cat((torch.ones(1, 6), torch.zeros(1, 6)), -1)
         assert float((error(half) - plain).abs()) > 1e-4
         torch.testing.assert_close((error(half) + error(1 - half)) / 2, plain)
+
+
+def test_late_times_and_linkers_alone(nets):
+    """Below start = 1: the same uniform numbers on a shorter range; what has no piece counts."""
+    _, reference = nets
+    coord, condition = chains(12, 12)
+    low = PROCESS.config.t_min
+    early = noisy_draw(PROCESS, coord, condition.mask, ["a", "b"], 0)
+    late = noisy_draw(PROCESS, coord, condition.mask, ["a", "b"], 0, start=0.3)
+    torch.testing.assert_close((late.t - low) / (0.3 - low), (early.t - low) / (1.0 - low))
+    piece = condition.piece.clone()
+    piece[:, :5] = 0
+    condition = replace(condition, piece=piece)
+    with torch.no_grad():
+        found, everything, weighted = (
+            denoising_error(reference, PROCESS, late, condition, SurrogateConfig(start=start), w)
+            for start, w in ((0.3, None), (1.0, None), (1.0, (piece < 0).float()))
+        )
+    torch.testing.assert_close(found, weighted)
+    assert bool(((found - everything).abs() > 1e-4).all())
+
+
+@pytest.mark.parametrize("start", [0.0, 1.5, float("nan")])
+def test_a_start_that_is_no_time(start):
+    with pytest.raises(UserError, match="more than 0, at most 1"):
+        SurrogateConfig(start=start)
+
+
+def test_a_start_where_noise_has_ended():
+    coord, condition = chains(12)
+    with pytest.raises(UserError, match=r"surrogate\.start is 0\.01; give more than 0\.02"):
+        noisy_draw(PROCESS, coord, condition.mask, ["a"], 0, start=0.01)
 
 
 def test_a_key_for_every_structure(nets):
