@@ -28,7 +28,7 @@ from pathlib import Path
 from proteinweaver.cli.config import compose
 from proteinweaver.errors import UserError
 from proteinweaver.generation.set_runs import sample_sets, weights_folder_of
-from proteinweaver.generation.settings import assembler_sampler
+from proteinweaver.generation.settings import POSE_TRIES, assembler_sampler
 from proteinweaver.io.installation import weights_folder
 from proteinweaver.preference.comparisons import PairSettings
 from proteinweaver.preference.domain_sets import DomainSet, read_sets
@@ -50,7 +50,8 @@ def sampled(place: Path, number: int, sets: list[DomainSet], start: Path, args) 
     sampler = replace(assembler_sampler(), num_steps=args.num_steps)
     finished = sample_sets(
         sets, place / "samples", folder, n=args.samples, seed=args.seed + number,
-        sampler=sampler, poses=args.poses, device=args.device, deadline=args.deadline,
+        sampler=sampler, poses=args.poses, pose_tries=args.pose_tries, device=args.device,
+        deadline=args.deadline,
     )  # fmt: skip
     if not finished:
         raise UserError(OUT_OF_TIME)
@@ -156,6 +157,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--start", type=Path, default=weights_folder() / "assembler.safetensors")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--poses", choices=("found", "noise"), default="found")
+    parser.add_argument("--pose-tries", type=int, default=POSE_TRIES, help="poses of a set")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--align", nargs="+", default=[], metavar="KEY=VALUE")
     args = parser.parse_args(words)

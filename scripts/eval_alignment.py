@@ -33,7 +33,7 @@ import numpy as np
 from proteinweaver.errors import UserError
 from proteinweaver.evaluation.intervals import Interval, mean_interval
 from proteinweaver.generation.set_runs import sample_sets, weights_folder_of
-from proteinweaver.generation.settings import assembler_sampler
+from proteinweaver.generation.settings import POSE_TRIES, assembler_sampler
 from proteinweaver.io.installation import weights_folder
 from proteinweaver.io.run_folder import Shard
 from proteinweaver.io.weights import read_weights, save_weights
@@ -97,6 +97,7 @@ def settings_of(args) -> dict[str, object]:
     return {
         "seed": args.seed, "num_steps": args.num_steps, "rewards": args.reward,
         "held_out": args.held_out, **({} if args.poses == "found" else {"poses": args.poses}),
+        **({} if args.pose_tries == POSE_TRIES else {"pose_tries": args.pose_tries}),
     }  # fmt: skip
 
 
@@ -111,14 +112,14 @@ def answer(sets: list[DomainSet], weights: tuple[Path, str], place: Path, args) 
     which = hashlib.sha256(" ".join(one.name for one in sets).encode()).hexdigest()[:8]
     run = (
         place
-        / f"s{args.seed}-n{args.num_steps}-{args.poses}"
+        / f"s{args.seed}-n{args.num_steps}-{args.poses}-{args.pose_tries}"
         / sha[:12]
         / f"{sets[0].name}-{which}"
     )
     sampler = replace(assembler_sampler(), num_steps=args.num_steps)
     if not sample_sets(
         sets, run, folder, n=args.k, seed=args.seed, sampler=sampler, poses=args.poses,
-        device=args.device, deadline=args.deadline,
+        pose_tries=args.pose_tries, device=args.device, deadline=args.deadline,
     ):  # fmt: skip
         return False
     rewards = reward_of(args.reward), reward_of(args.held_out)
@@ -222,6 +223,7 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--num-steps", type=int, default=assembler_sampler().num_steps)
     parser.add_argument("--seed", type=int, default=1000)
     parser.add_argument("--poses", choices=("found", "noise"), default="found")
+    parser.add_argument("--pose-tries", type=int, default=POSE_TRIES, help="poses of a set")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--chunk", type=int, default=2, help="sets sampled together")
     parser.add_argument("--budget", type=float, default=float("inf"), help="minutes of wall time")

@@ -16,6 +16,7 @@ from proteinweaver.generation.settings import (
     LAYOUT_T,
     LINKER_CANDIDATES,
     LOOP_TILT,
+    POSE_TRIES,
     STRAND_TILT,
     AssemblerName,
     PoseStart,
@@ -133,6 +134,9 @@ class AssembleConfig(RequestConfig):
         How layouts, domains and assembly are sampled.
     domain_candidates : int
         Domains drawn for every generated one that is kept (`proteinweaver.generation.choice`).
+    pose_tries : int
+        Found poses of a joint, the likeliest first, that designs of one order and one set of
+        lengths take in turn; 1: all share one pose and differ in their linkers.
     linker_candidates : int
         Times that linkers between found poses are drawn for every chain that is kept.
     """
@@ -160,13 +164,14 @@ class AssembleConfig(RequestConfig):
     domain_sampler: SamplerConfig = field(default_factory=domain_sampler)
     assembler_sampler: SamplerConfig = field(default_factory=assembler_sampler)
     domain_candidates: int = CANDIDATES
+    pose_tries: int = POSE_TRIES
     linker_candidates: int = LINKER_CANDIDATES
 
     def __post_init__(self) -> None:
         """Refuse requests that are no assembly."""
         super().__post_init__()
         _check_domains(self.domain_candidates, self.layout_t)
-        _check_linkers(self.linker_candidates)
+        _check_poses(self.pose_tries, self.linker_candidates)
         if self.spec:
             return
         if self.contig and self.domain:
@@ -238,6 +243,8 @@ class DesignConfig(RequestConfig):
         How layouts and the two stages are sampled.
     domain_candidates : int
         Domains drawn for every one kept (`proteinweaver.generation.choice`).
+    pose_tries : int
+        Found poses that designs take in turn; see `AssembleConfig`.
     linker_candidates : int
         Times that linkers between found poses are drawn; see `AssembleConfig`.
     """
@@ -257,13 +264,14 @@ class DesignConfig(RequestConfig):
     domain_sampler: SamplerConfig = field(default_factory=domain_sampler)
     assembler_sampler: SamplerConfig = field(default_factory=assembler_sampler)
     domain_candidates: int = CANDIDATES
+    pose_tries: int = POSE_TRIES
     linker_candidates: int = LINKER_CANDIDATES
 
     def __post_init__(self) -> None:
         """Refuse requests that are no design."""
         super().__post_init__()
         _check_domains(self.domain_candidates, self.layout_t)
-        _check_linkers(self.linker_candidates)
+        _check_poses(self.pose_tries, self.linker_candidates)
         if self.spec:
             return
         if self.length is None:
@@ -339,7 +347,9 @@ def _check_domains(candidates: int, layout_t: float) -> None:
         raise UserError(f"layout_t is {layout_t}; give 0.05 to 1 (1: no layouts)")
 
 
-def _check_linkers(candidates: int) -> None:
+def _check_poses(tries: int, candidates: int) -> None:
+    if not 1 <= tries <= POSE_TRIES:
+        raise UserError(f"pose_tries is {tries}; take 1 to {POSE_TRIES}")
     if candidates < 1:
         raise UserError(f"linker_candidates is {candidates}; draw at least 1")
 

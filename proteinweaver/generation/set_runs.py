@@ -13,7 +13,7 @@ from pathlib import Path
 
 from proteinweaver.generation.config import AssembleConfig, PoseStart
 from proteinweaver.generation.run import RunEvent, run_designs
-from proteinweaver.generation.settings import SamplerConfig
+from proteinweaver.generation.settings import POSE_TRIES, SamplerConfig
 from proteinweaver.io.run_folder import write_atomic
 from proteinweaver.preference.domain_sets import DomainSet, spec_of
 
@@ -57,6 +57,7 @@ def sample_sets(
     seed: int = 0,
     sampler: SamplerConfig,
     poses: PoseStart = "found",
+    pose_tries: int = POSE_TRIES,
     device: str = "auto",
     deadline: float = float("inf"),
 ) -> bool:
@@ -76,6 +77,8 @@ def sample_sets(
     sampler : SamplerConfig
     poses : {"found", "noise"}, optional
         Where samples begin, as in `AssembleConfig`.
+    pose_tries : int, optional
+        1: all samples of a set have one pose and differ in their linkers.
     device : str, optional
     deadline : float, optional
         On `time.monotonic`'s clock.
@@ -98,6 +101,7 @@ def sample_sets(
         out=str(out),
         weights=str(weights),
         poses=poses,
+        pose_tries=pose_tries,
         linker_candidates=1,  # a choice by the critic would no longer be a sample of the model
         device=device,
         assembler_sampler=sampler,

@@ -14,6 +14,7 @@ __all__ = [
     "CANDIDATES",
     "LAYOUT_T",
     "LINKER_CANDIDATES",
+    "POSE_TRIES",
     "LOOP_TILT",
     "STRAND_TILT",
     "AssemblerName",
@@ -40,6 +41,8 @@ LOOP_TILT, STRAND_TILT = 0.17, 0.3
 CANDIDATES = 4
 #: Draws of the linkers between found poses, of which one is kept (question 46).
 LINKER_CANDIDATES = 2
+#: Found poses of a joint that designs take in turn.
+POSE_TRIES = 16
 
 
 @dataclass(frozen=True)

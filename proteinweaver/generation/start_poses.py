@@ -25,6 +25,7 @@ from proteinweaver.evaluation.pose_finder import FinderSettings, Found, found_jo
 from proteinweaver.evaluation.stretches import Stretches
 from proteinweaver.evaluation.superposition import move
 from proteinweaver.generation.jobs import DesignPlan, Job, plan_design
+from proteinweaver.generation.settings import POSE_TRIES
 from proteinweaver.structure.residues import GLY, UNKNOWN
 from samplers.noise import derive_seed
 
@@ -32,8 +33,6 @@ __all__ = ["SEARCH", "FoundStart", "StartPoses", "can_be_found", "may_be_found"]
 
 #: Most domains that are placed: chains of eight come out too wide (docs/assembly.md).
 _DOMAINS = 4
-#: Different poses of one joint.
-_TRIES = 16
 #: The full search (one to two seconds a joint), among poses that hold the contacts and the radius
 #: of gyration that designs are checked for.
 SEARCH = FinderSettings(contacts=0.6, gyration=1.15)
@@ -105,9 +104,12 @@ class StartPoses:
     ----------
     stretches : Stretches, optional
         Native chains; those that ship with the package by default, read when they are needed.
+    tries : int, optional
+        Poses of a joint, the likeliest first, that the designs of a plan take in turn.
     """
 
     stretches: Stretches | None = None
+    tries: int = POSE_TRIES
     _found: dict[tuple[object, ...], Found] = field(default_factory=dict, init=False)
     _ranks: dict[tuple[str, int], list[int]] = field(default_factory=dict, init=False)
     _seen: dict[tuple[str, int], Counter[object]] = field(default_factory=dict, init=False)
@@ -151,7 +153,7 @@ class StartPoses:
             if len(self._library.starts(stop - start + 2 * FLANK)) < _STRETCHES:
                 return None
             found = self._joint(where, chain[: segment.stop], kinds, (start, stop))
-            rank, taken = divmod(rank, len(found.rot))
+            rank, taken = divmod(rank, min(self.tries, len(found.rot)))
             placed = move(
                 chain[rows].reshape(-1, 3), found.rot[taken].numpy(), found.trans[taken].numpy()
             )
@@ -177,7 +179,7 @@ class StartPoses:
                 near,
                 linker,
                 kinds[: len(chain)],
-                _TRIES,
+                POSE_TRIES,
                 torch.Generator().manual_seed(derive_seed("poses", *map(str, where)) % 2**63),
                 self._library,
                 SEARCH,
@@ -189,7 +191,7 @@ class StartPoses:
         """Count the designs of the job before this one that have the same lengths and order."""
         job = plan.job
         if any(source.library for source in job.sources):
-            return plan.index % _TRIES  # their plans are files to be read
+            return plan.index % self.tries  # their plans are files to be read
         key = (job.spec.name, job.seed)
         ranks, seen = self._ranks.setdefault(key, []), self._seen.setdefault(key, Counter())
         for index in range(len(ranks), plan.index + 1):

@@ -33,7 +33,7 @@ from proteinweaver.generation.model import LoadedModel, has_model, load_model, p
 from proteinweaver.generation.quality import judge
 from proteinweaver.generation.results import Design, Part
 from proteinweaver.generation.sampling import Sampling
-from proteinweaver.generation.settings import RunConfig, SamplerConfig
+from proteinweaver.generation.settings import POSE_TRIES, RunConfig, SamplerConfig
 from proteinweaver.generation.start_poses import StartPoses, may_be_found
 from proteinweaver.io.typed import plain
 from samplers import grids, steppers
@@ -162,7 +162,7 @@ def make_kit(config: RunConfig, jobs: Sequence[Job]) -> Kit:
     hashes: dict[str, str] = {model.stage: model.sha256 for model in models if model}
     poses = None
     if needs_assembler and getattr(config, "poses", "noise") == "found":
-        poses = StartPoses()
+        poses = StartPoses(tries=getattr(config, "pose_tries", POSE_TRIES))
     of_domains = domain is not None and getattr(config, "domain_candidates", 1) > 1
     of_linkers = (
         poses is not None

@@ -129,3 +129,9 @@ def test_what_passes_comes_before_what_the_critic_likes():
 def test_no_draw_at_all_is_refused():
     with pytest.raises(UserError, match="linker_candidates is 0; draw at least 1"):
         AssembleConfig(domain=("a.pdb", "b.pdb"), linker_candidates=0)
+
+
+@pytest.mark.parametrize("tries", [0, 17])
+def test_poses_that_are_not_there_are_refused(tries):
+    with pytest.raises(UserError, match=f"pose_tries is {tries}; take 1 to 16"):
+        AssembleConfig(domain=("a.pdb", "b.pdb"), pose_tries=tries)

@@ -118,6 +118,15 @@ def test_designs_of_one_plan_begin_at_different_poses(domain, stretches):
     np.testing.assert_array_equal(alone.coord, found[1].coord)
 
 
+def test_designs_share_as_many_poses_as_asked(domain, stretches):
+    asked = plans(domain, linker=("8",), n=4)
+    for tries, expected in ((1, [0, 0, 0, 0]), (3, [0, 1, 2, 0])):
+        poses = StartPoses(stretches, tries)
+        found = [poses.chain(plan, insides(plan)) for plan in asked]
+        assert [start.tries for start in found] == [(k,) for k in expected]
+    np.testing.assert_array_equal(found[0].coord, found[3].coord)
+
+
 def test_where_a_file_lies_is_no_matter(domain, stretches, tmp_path):
     """The same domain from another folder begins at the same poses."""
     copied = tmp_path / Path(domain).name
