@@ -57,6 +57,7 @@ _SHORTEST = 12  # shorter chains have no elements
 _LONGEST_ELEMENT, _LONGEST_LOOP = 60, 60
 _LONG_STRAND = 12  # residues from which on a tilt makes strands no likelier
 _MINOR_SHARE = 0.05  # of the residues: less of a kind does not make a class
+_LEAST_SHARE = 1 / 6  # of every class among draws; all-beta natives of 256 residues are .08
 _SMOOTHING = 1.5  # residues; width of the kernel over counted lengths
 _CLASSES = 5  # classes drawn, if none of the first can be met in so few residues
 _TRIES = 100  # draws until one is of its class and has a partner for its strand
@@ -282,7 +283,10 @@ def _model(fold: Fold, longest: int, loop_tilt: float, strand_tilt: float) -> _M
 
 def _draw_fold(length: int, rng: np.random.Generator) -> Fold:
     row = _counts()["class"][str(int(np.searchsorted(LENGTH_BINS, length, side="right")))]
-    return FOLDS[_pick(np.array([row.get(fold, 0.0) for fold in FOLDS]), rng)]
+    share = np.array([row.get(fold, 0.0) for fold in FOLDS])
+    share = np.maximum(share / share.sum(), _LEAST_SHARE)
+    share[share.argmax()] -= share.sum() - 1.0  # what rare classes gain, the commonest gives
+    return FOLDS[_pick(share, rng)]
 
 
 def draw_blueprint(
@@ -302,7 +306,8 @@ def draw_blueprint(
     generator : numpy.random.Generator or int
         Source of randomness, or a seed.
     fold : {"alpha", "beta", "mixed"}, optional
-        Fold class; by default drawn as often as natives of this length have it.
+        Fold class; by default drawn as often as natives of this length have it, but at least one
+        time in six.
     loop_tilt : float, optional
         Makes every loop residue ``exp(-loop_tilt)`` times as likely: 0 is native, 0.1 gives
         compact designs.

@@ -33,6 +33,16 @@ def test_classes_are_kept_and_elements_are_long_enough(fold) -> None:
         assert all(run.length >= MIN_ELEMENT[run.kind] for run in elements(text))
 
 
+@pytest.mark.parametrize(
+    ("length", "shares"),  # of natives of 256: .09, .08, .83
+    [(50, (0.50, 0.18, 0.32)), (100, (0.183, 0.263, 0.554)), (256, (1 / 6, 1 / 6, 4 / 6))],
+)
+def test_classes_come_as_in_natives_but_none_is_rare(length, shares) -> None:
+    drawn = [fold_class(draw_blueprint(length, seed)) for seed in range(600)]
+    for fold, share in zip(FOLDS, shares, strict=True):
+        assert drawn.count(fold) / 600 == pytest.approx(share, abs=0.06)
+
+
 def test_strands_never_lie_alone() -> None:
     texts = [draw_blueprint(30, seed) for seed in range(200)]
     assert not any([run.kind for run in elements(text)] in (["E"], []) for text in texts)

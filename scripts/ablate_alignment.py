@@ -1,0 +1,93 @@
+"""Objectives of alignment side by side: the same pairs and minutes, judged by the same samples.
+
+    python scripts/build_domain_sets.py -o TRAIN --split train --pairs 60 --triples 30
+    python scripts/align_rounds.py TRAIN/SETS.jsonl -o RUN --rounds 0 --samples 6 --pose-tries 1
+    python -m proteinweaver prefs RUN/1/samples -o PAIRS.jsonl --margin 0.02 --same 1
+        --reward soundness:branches=0/1,caution=0
+    python scripts/build_domain_sets.py -o VALID --split valid --pairs 24 --triples 12
+    python scripts/ablate_alignment.py PAIRS.jsonl VALID/SETS.jsonl -o OUT --minutes 5
+        --out benchmarks/alignment-ablation.json
+
+Every objective starts from the shipped assembler and learns for so many minutes of processor time
+how to draw linkers between held domains (``surrogate.start=0.3``), so that one pose a set is all
+that its pairs need. Then all sample the same sets from the same noise, ``-k`` draws of the linkers
+of one found pose, and are compared with the shipped weights by scripts/eval_alignment.py: training
+reward (branches 0 and 1 of the critic) and branch 2, which nobody learned from. ``control`` tosses
+a coin for every label and must not improve; "best of m" is what the reward buys without training.
+A killed run goes on where it was; ``--rows`` names some objectives.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import eval_alignment
+
+from proteinweaver.cli.config import compose
+from proteinweaver.errors import UserError
+from proteinweaver.preference.named import PAIR_OBJECTIVES
+from proteinweaver.training.align_config import AlignConfig
+from proteinweaver.training.align_run import align
+
+REWARD, HELD_OUT = "soundness:branches=0/1,caution=0", "soundness:branches=2,caution=0"
+#: Of every leg: where linkers are drawn, all weights, no figures of held-out pairs.
+COMMON = (
+    *("surrogate.start=0.3", "surrogate.strength=100", "data.batch=8", "data.valid_share=0"),
+    *("optimizer.lr=5e-5", "optimizer.clip=1", "optimizer.cooldown=0.4"),
+    *("optimizer.ema_decay=0.95", "trainer.valid_every=0", "trainer.max_steps=0"),
+    *("trainer.clock=cpu", "trainer.threads=1", "trainer.device=cpu"),
+)
+CLIMB = (
+    *("reward_gradient.start=0.3", "reward_gradient.num_steps=6", "reward_gradient.last=7"),
+    *("reward_gradient.contacts=0", "reward_gradient.soundness=1", "reward_gradient.drift=0.1"),
+)
+ROWS: dict[str, tuple[str, ...]] = {
+    "control": ("objective.name=sppo", "data.control=true"),
+    **{name: (f"objective.name={name}",) for name in PAIR_OBJECTIVES},
+    "reward-gradient": CLIMB,
+}
+
+
+def trained(name: str, args: argparse.Namespace) -> Path:
+    """Weights of one row, from an earlier call or trained now."""
+    place = args.out_folder / name
+    weights = place / "assembler.safetensors"
+    if not weights.is_file():
+        words = [
+            *(*COMMON, *ROWS[name], *args.align),
+            *(f"out={place}", f"data.pairs={args.pairs}", f"seed={args.seed}"),
+            f"trainer.max_minutes={args.minutes}",
+        ]
+        result = align(compose("align", AlignConfig, words))
+        figures = {key: round(value, 4) for key, value in result.metrics.items()}
+        print(f"{name}: {result.step} steps", figures, file=sys.stderr, flush=True)
+    return weights
+
+
+def main(words: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("pairs", type=Path)
+    parser.add_argument("sets", type=Path)
+    parser.add_argument("-o", "--out-folder", type=Path, required=True)
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
+    parser.add_argument("--minutes", type=float, default=5.0, help="processor time of a leg")
+    parser.add_argument("-k", type=int, default=4, help="samples of a set")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--align", nargs="+", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--out", type=Path, help="JSON file of the tables")
+    args = parser.parse_args(words)
+    files = {name: trained(name, args) for name in args.rows}
+    eval_alignment.main([
+        *(str(args.sets), "--also", *(f"{name}={file}" for name, file in files.items())),
+        *("-k", str(args.k), "--pose-tries", "1", "--best", "2", "3"),
+        *("--reward", REWARD, "--held-out", HELD_OUT),
+        *("--rows", str(args.out_folder / "rows.jsonl")),
+        *(("--out", str(args.out)) if args.out else ()),
+    ])  # fmt: skip
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"ablate_alignment: {error}")
