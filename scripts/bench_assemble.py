@@ -1,13 +1,14 @@
 """Seconds, memory and growth with length of an assembly, on the shipped weights.
 
     python scripts/bench_assemble.py --out benchmarks/assemble-cpu2.json
-    python scripts/bench_assemble.py --lengths 300,800 --threads 1
+    python scripts/bench_assemble.py --lengths 200,300,500 --poses found --threads 1
 
 Every length is a process of its own: generated domains of about 125 residues, repeated,
-linkers of twelve, total length exact, default settings. Given are the wall and processor
-seconds of the whole design after start-up, those of one network call and its ratio to the floor
-(FLOP over the matrix rate measured there), and the peak memory of the process; at the end the
-exponent of the call's processor time against length.
+linkers of twelve, total length exact, default settings. Without residue types they begin at noise;
+with ``--poses found`` they are named alanine, and up to four of them are placed first. Given are
+the wall and processor seconds of the whole design after start-up, those of one network call and
+its ratio to the floor (FLOP over the matrix rate measured there), and the peak memory of the
+process; at the end the exponent of the call's processor time against length.
 """
 
 import argparse
@@ -33,7 +34,7 @@ from proteinweaver.generation.model import load_model
 DOMAIN, LINKER = 125, 12
 
 
-def one(length: int, threads: int, repeats: int) -> dict[str, float]:
+def one(length: int, threads: int, repeats: int, poses: str) -> dict[str, float]:
     """Measure one length in this process."""
     keep_freed_memory()  # as the command does
     torch.set_num_threads(threads)
@@ -43,11 +44,13 @@ def one(length: int, threads: int, repeats: int) -> dict[str, float]:
         size = (length - (count - 1) * LINKER) // count
         generate(GenerateConfig(length=min(size, 200), n=1, out=f"{scratch}/d", device="cpu"))
         (domain,) = Path(scratch, "d", "designs").glob("*.pdb")
+        if poses == "found":
+            domain.write_text(domain.read_text().replace(" GLY ", " ALA "))
         residues = min(size, 200)
         linkers = (length - count * residues) // (count - 1)
         request = AssembleConfig(
             domain=(str(domain),) * count, linker=(f"{linkers}-{linkers + count}",),
-            total_length=length, n=1, device="cpu",
+            total_length=length, n=1, poses=poses, device="cpu",
         )  # fmt: skip
         wall, processor = medians(lambda: assemble(request), repeats)
     call, call_processor, flops = network_call(load_model("assembler", device="cpu"), length, 7)
@@ -68,11 +71,12 @@ def main() -> None:
     parser.add_argument("--lengths", default="200,300,800,2000,5000")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--poses", choices=("found", "noise"), default="noise")
     parser.add_argument("--out", type=Path, help="JSON file")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        print(json.dumps(one(options.one, options.threads, options.repeats)))
+        print(json.dumps(one(options.one, options.threads, options.repeats, options.poses)))
         return
     rows = []
     print("| length | domains | s | processor s | call ms | call / floor | peak MiB |")
@@ -80,7 +84,7 @@ def main() -> None:
     for length in map(int, options.lengths.split(",")):
         command = [
             sys.executable, __file__, "--one", str(length), "--threads", str(options.threads),
-            "--repeats", str(options.repeats),
+            "--repeats", str(options.repeats), "--poses", options.poses,
         ]  # fmt: skip
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         row = json.loads(done.stdout.splitlines()[-1])
@@ -100,7 +104,10 @@ def main() -> None:
         ) / math.log(last["length"] / first["length"])
         print(f"\ncall time ~ length^{exponent:.2f} from {first['length']} to {last['length']}")
     if options.out:
-        about = {"machine": platform.machine(), "threads": options.threads, "exponent": exponent}
+        about = {
+            "machine": platform.machine(), "threads": options.threads, "poses": options.poses,
+            "exponent": exponent,
+        }  # fmt: skip
         options.out.write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n")
 
 
