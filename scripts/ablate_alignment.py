@@ -32,14 +32,16 @@ from proteinweaver.training.align_run import align
 REWARD, HELD_OUT = "soundness:branches=0/1,caution=0", "soundness:branches=2,caution=0"
 #: Of every leg: where linkers are drawn, all weights, no figures of held-out pairs.
 COMMON = (
-    *("surrogate.start=0.3", "surrogate.strength=100", "data.batch=8", "data.valid_share=0"),
-    *("optimizer.lr=5e-5", "optimizer.clip=1", "optimizer.cooldown=0.4"),
-    *("optimizer.ema_decay=0.95", "trainer.valid_every=0", "trainer.max_steps=0"),
+    *("surrogate.start=0.3", "surrogate.strength=100", "surrogate.draws=2", "data.batch=4"),
+    *("optimizer.lr=5e-5", "optimizer.warmup_steps=10", "optimizer.clip=1"),
+    *("optimizer.cooldown=0.4", "optimizer.ema_decay=0.9", "data.valid_share=0"),
+    *("trainer.valid_every=0", "trainer.max_steps=0"),
     *("trainer.clock=cpu", "trainer.threads=1", "trainer.device=cpu"),
 )
 CLIMB = (
-    *("reward_gradient.start=0.3", "reward_gradient.num_steps=6", "reward_gradient.last=7"),
+    *("reward_gradient.start=0.3", "reward_gradient.num_steps=6", "reward_gradient.last=3"),
     *("reward_gradient.contacts=0", "reward_gradient.soundness=1", "reward_gradient.drift=0.1"),
+    *("optimizer.lr=1e-4", "data.batch=8"),
 )
 ROWS: dict[str, tuple[str, ...]] = {
     "control": ("objective.name=sppo", "data.control=true"),
