@@ -25,10 +25,14 @@ from proteinweaver.nets.condition import Condition
 from proteinweaver.nets.denoiser import Denoised
 from proteinweaver.nets.rotations import frame_rows, frames_of
 from proteinweaver.nets.superpose import describe_pieces, superpose_pieces
+from proteinweaver.structure.closure import ClosureForces, close_backbone
 from proteinweaver.structure.frames import IDEAL_N, frames_from_coord
 
-__all__ = ["held", "on_known_insides", "steering"]
+__all__ = ["closed", "held", "on_known_insides", "steering"]
 
+#: Residues at the ends of pieces that closing may move; its force constants and steps.
+_LOOSE, _FORCES, _STEPS = 2, ClosureForces(peptide=400.0, body=1.0), 150
+_STRETCH = 2.0  # residues; width (standard deviation) of what moves together in a linker
 _FARTHEST = 40  # residues from piece to piece; more hold a domain of unknown inside
 
 
@@ -93,6 +97,58 @@ def on_known_insides(design: Denoised, condition: Condition) -> tuple[Denoised, 
             )
     psi = _known_psi(design.psi, condition)
     return replace(design, rot=turned, trans=moved, psi=psi), drift
+
+
+def closed(coord: Tensor, condition: Condition) -> Tensor:
+    """Close linkers as finished designs are closed, pieces staying as they are.
+
+    Parameters
+    ----------
+    coord : Tensor, shape=(B, L, 4, 3)
+        N, CA, C, O in angstrom.
+    condition : Condition
+        Its pieces are rigid but for two residues at their ends.
+
+    Returns
+    -------
+    Tensor, shape=(B, L, 4, 3)
+        Its gradient is passed on as if closing did nothing, of linkers a running mean over
+        neighbours in sequence (Gaussian, 2 residues) of the forces on whole residues; where a
+        chain has one piece alone, that of the piece is left out.
+    """
+    free = (condition.piece < 0) & condition.mask
+    near = torch.nn.functional.max_pool1d(
+        free[:, None].float(), 2 * _LOOSE + 1, stride=1, padding=_LOOSE
+    )[:, 0]
+    bonded = torch.ones_like(free)
+    bonded[:, :-1] = condition.index.diff(dim=1) == 1
+    at = close_backbone(
+        coord.detach().cpu(),
+        condition.mask.cpu(),
+        condition.piece.cpu(),
+        bonded=bonded.cpu(),
+        loose=((near > 0) & (condition.piece >= 0)).cpu(),
+        forces=_FORCES,
+        steps=_STEPS,
+    ).coord.to(coord)
+    if coord.requires_grad:
+        several = (condition.piece.amax(1) > 0)[:, None, None, None]
+
+        def collective(slope: Tensor) -> Tensor:
+            bent = _stretches(slope.sum(2) * free[..., None]) / 4.0
+            return torch.where(free[..., None, None], bent[:, :, None], slope * several)
+
+        coord.register_hook(collective)  # type: ignore[no-untyped-call]
+    return coord + (at - coord).detach()
+
+
+def _stretches(force: Tensor) -> Tensor:
+    """Mean over neighbours in sequence, (B, L, 3)."""
+    reach = int(2 * _STRETCH)
+    weight = torch.exp(-0.5 * (torch.arange(-reach, reach + 1).to(force) / _STRETCH) ** 2)
+    rows = force.transpose(1, 2).reshape(-1, 1, force.shape[1])
+    mean = torch.nn.functional.conv1d(rows, (weight / weight.sum())[None, None], padding=reach)
+    return mean.reshape(len(force), 3, -1).transpose(1, 2)
 
 
 def _known_psi(psi: Tensor, condition: Condition) -> Tensor:

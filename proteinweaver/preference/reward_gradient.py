@@ -24,8 +24,9 @@ from proteinweaver.errors import UserError
 from proteinweaver.evaluation.critic import TrainedCritic, load_critic
 from proteinweaver.nets.condition import Condition
 from proteinweaver.nets.denoiser import Denoiser
-from proteinweaver.preference.poses import held, on_known_insides, steering
+from proteinweaver.preference.poses import closed, held, on_known_insides, steering
 from proteinweaver.preference.soft_rewards import soft_clash, soft_interface, soft_soundness
+from proteinweaver.structure.frames import coord_from_frames
 
 __all__ = ["RewardGradientConfig", "reward_of_samples"]
 
@@ -48,8 +49,9 @@ class RewardGradientConfig:
         Time of the estimate that is rewarded; 0: the design, at the end of all noise. How domains
         lie is decided above 0.3, so `last` must reach back to there, or `end` lie there.
     contacts, clash, soundness : float
-        Weights of the soft interface, of the overlap and of the critic's soundness. The critic
-        does not see overlaps, so soundness wants a weight on them beside it.
+        Weights of the soft interface, of the overlap and of the critic's soundness of the chain,
+        its linkers closed. The critic does not see overlaps, so soundness wants a weight on them
+        beside it.
     drift : float
         Weight of the mean square drift of the insides (A^2).
     branches : tuple of int
@@ -152,7 +154,8 @@ def reward_of_samples(
     reward = config.contacts * contacts - config.clash * overlap - config.drift * drift
     figures = {"contacts": contacts, "overlap": overlap, "drift": drift}
     if critic:
-        votes = soft_soundness(out, condition, critic)
+        chains = closed(coord_from_frames(out.rot, out.trans, out.psi), asked)
+        votes = soft_soundness(chains, condition, critic)
         others = [k for k in range(len(votes)) if k not in config.branches]
         figures["soundness"] = votes[list(config.branches)].mean(0)
         if others:

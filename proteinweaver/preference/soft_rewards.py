@@ -12,8 +12,6 @@ from torch import Tensor
 from proteinweaver.evaluation.critic import TrainedCritic
 from proteinweaver.nets.condition import Condition
 from proteinweaver.nets.critic_graph import pack
-from proteinweaver.nets.denoiser import Denoised
-from proteinweaver.structure.frames import coord_from_frames
 
 __all__ = ["soft_clash", "soft_interface", "soft_soundness"]
 
@@ -77,12 +75,13 @@ def soft_clash(ca: Tensor, piece: Tensor, mask: Tensor | None = None) -> Tensor:
     return torch.log1p(overlap)
 
 
-def soft_soundness(design: Denoised, condition: Condition, critic: TrainedCritic) -> Tensor:
+def soft_soundness(coord: Tensor, condition: Condition, critic: TrainedCritic) -> Tensor:
     """Soundness by every branch of the critic, with the gradient of the coordinates.
 
     Parameters
     ----------
-    design : Denoised
+    coord : Tensor, shape=(B, L, 4, 3)
+        N, CA, C, O in angstrom.
     condition : Condition
         Tells padding, and places along the chain.
     critic : TrainedCritic
@@ -93,13 +92,12 @@ def soft_soundness(design: Denoised, condition: Condition, critic: TrainedCritic
     Tensor, shape=(branches, B)
         Calibrated probabilities.
     """
-    coord = coord_from_frames(design.rot, design.trans, design.psi).cpu()
     lengths = condition.lengths
     chains = pack(
-        [chain[:n] for chain, n in zip(coord, lengths, strict=True)],
+        [chain[:n] for chain, n in zip(coord.cpu(), lengths, strict=True)],
         [place[:n] for place, n in zip(condition.index.cpu(), lengths, strict=True)],
         critic.net.config.judge_neighbours,
     )
     law = critic.calibration
     votes = torch.sigmoid(law.slope * critic.net.judge(chains).chain + law.offset)
-    return votes.to(design.trans.device)
+    return votes.to(coord.device)

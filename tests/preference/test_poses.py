@@ -5,11 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter1d
 
 from proteinweaver.generation.assembly_stage import AssemblyRequest, Inside
-from proteinweaver.generation.condition import stack_conditions
+from proteinweaver.generation.condition import Piece, condition_for, stack_conditions
+from proteinweaver.nets.condition import Condition
 from proteinweaver.nets.denoiser import Denoised
-from proteinweaver.preference.poses import held, on_known_insides, steering
+from proteinweaver.preference.poses import closed, held, on_known_insides, steering
 from proteinweaver.structure.frames import coord_from_frames, frames_from_coord, psi_from_coord
 from proteinweaver.structure.ideal import build_backbone
 from samplers.noise import NoiseKey
@@ -162,3 +164,58 @@ def test_held_domains_are_one_body_in_the_poses_of_a_design(condition):
     out, drift = on_known_insides(moved, told)
     torch.testing.assert_close(out.trans[has], moved.trans[has], atol=1e-3, rtol=0)
     assert float(drift.max()) < 1e-4
+
+
+@pytest.fixture(scope="module")
+def frayed() -> tuple[torch.Tensor, Condition]:
+    """Chains of two domains whose linkers' atoms were shaken; the second is padded."""
+    generator = torch.Generator().manual_seed(2)
+    rows, conditions = [], []
+    for first, second in ((30, 25), (20, 18)):
+        chain = torch.from_numpy(domain(first + 8 + second, first))
+        pieces = [
+            Piece(0, chain[:first].numpy(), "adapt"),
+            Piece(first + 8, chain[first + 8 :].numpy(), "adapt"),
+        ]
+        chain[first : first + 8] += 0.3 * torch.randn(8, 4, 3, generator=generator)
+        rows.append(torch.cat((chain, chain[:1].expand(63 - len(chain), -1, -1))))
+        conditions.append(condition_for(first + 8 + second, pieces))
+    return torch.stack(rows), stack_conditions(conditions)
+
+
+def test_linkers_are_closed_and_bodies_stay(frayed):
+    coord, condition = frayed
+    told = held(condition, coord)
+    found = closed(coord, told)
+    for row, (length, first) in enumerate(zip(condition.lengths, (30, 20), strict=True)):
+        bond = (found[row, 1:length, 0] - found[row, : length - 1, 2]).norm(dim=-1)
+        before = (coord[row, 1:length, 0] - coord[row, : length - 1, 2]).norm(dim=-1)
+        assert float((bond - 1.329).abs().max()) < 0.05 < 0.2 < float((before - 1.329).abs().max())
+        inner = torch.cat((torch.arange(first - 2), torch.arange(first + 10, length)))
+        atoms, old = (x[row, inner, :3].reshape(-1, 3).double() for x in (found, coord))
+        torch.testing.assert_close(
+            torch.cdist(atoms, atoms), torch.cdist(old, old), atol=2e-3, rtol=0
+        )
+        assert torch.equal(found[row, length:], coord[row, length:])
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_what_closing_passes_of_a_gradient(frayed, alone):
+    """Linkers: forces on residues, averaged along the chain. A body alone: nothing."""
+    coord, condition = frayed
+    told = held(condition, coord) if alone else condition
+    free = (condition.piece < 0) & condition.mask
+    start = coord.clone().requires_grad_()
+    slope = torch.randn(coord.shape, generator=torch.Generator().manual_seed(3))
+    (found,) = torch.autograd.grad((closed(start, told) * slope).sum(), start)
+    bodies = found[~free & condition.mask]
+    assert torch.equal(
+        bodies, torch.zeros_like(bodies) if alone else slope[~free & condition.mask]
+    )
+    force = (slope.sum(2) * free[..., None]).double().numpy()
+    expected = gaussian_filter1d(force, 2.0, axis=1, mode="constant", truncate=2.0) / 4
+    torch.testing.assert_close(
+        found[free].double(),
+        torch.from_numpy(expected)[free][:, None].expand(-1, 4, -1),
+        atol=1e-5, rtol=1e-4,
+    )  # fmt: skip

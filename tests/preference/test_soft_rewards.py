@@ -9,11 +9,9 @@ from proteinweaver.errors import UserError
 from proteinweaver.evaluation.critic import load_critic, packed
 from proteinweaver.generation.condition import Piece, condition_for
 from proteinweaver.nets.condition import stack_conditions
-from proteinweaver.nets.denoiser import Denoised
 from proteinweaver.preference.reward_gradient import RewardGradientConfig
 from proteinweaver.preference.soft_rewards import soft_clash, soft_interface, soft_soundness
 from proteinweaver.structure.backbone import Backbone
-from proteinweaver.structure.frames import coord_from_frames, frames_from_coord, psi_from_coord
 from proteinweaver.structure.ideal import build_backbone
 
 
@@ -91,12 +89,11 @@ def test_soundness_is_what_the_critic_says_of_the_chains():
     phi, psi = torch.full((2, 60), -1.1), torch.full((2, 60), -0.75)
     phi[1, 20:26], psi[1, 20:26] = -2.1, 2.3
     coord = torch.stack([build_backbone(a, b) for a, b in zip(phi, psi, strict=True)]).float()
-    rot, trans = frames_from_coord(coord)
-    design = Denoised(rot, trans.requires_grad_(), psi_from_coord(coord), trans, ())
-    pieces = [Piece(0, coord[0, :20].numpy(), "adapt")]
+    coord.requires_grad_()
+    pieces = [Piece(0, coord[0, :20].detach().numpy(), "adapt")]
     condition = stack_conditions([condition_for(60, pieces), condition_for(50, pieces)])
-    votes = soft_soundness(design, condition, critic)
-    whole = coord_from_frames(rot, trans.detach(), design.psi).numpy()
+    votes = soft_soundness(coord, condition, critic)
+    whole = coord.detach().numpy()
     for row, length in ((0, 60), (1, 50)):  # what is behind the end of a chain is not seen
         chains = packed(
             [Backbone.from_coord(whole[row, :length])], critic.net.config.judge_neighbours
@@ -105,7 +102,7 @@ def test_soundness_is_what_the_critic_says_of_the_chains():
         assert votes[:, row].detach().numpy() == pytest.approx(
             critic.calibration.probability(logits), abs=1e-3
         )
-    slope = torch.autograd.grad(votes.sum(), trans)[0]
+    slope = torch.autograd.grad(votes.sum(), coord)[0]
     assert slope.isfinite().all() and float(slope[1, 50:].abs().max()) == 0.0 < slope.abs().max()
 
 
