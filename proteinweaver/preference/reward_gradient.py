@@ -49,9 +49,9 @@ class RewardGradientConfig:
         Time of the estimate that is rewarded; 0: the design, at the end of all noise. How domains
         lie is decided above 0.3, so `last` must reach back to there, or `end` lie there.
     contacts, clash, soundness : float
-        Weights of the soft interface, of the overlap and of the critic's soundness of the chain,
-        its linkers closed. The critic does not see overlaps, so soundness wants a weight on them
-        beside it.
+        Weights of the soft interface, of the overlap and of the critic's soundness, all of the
+        chain with its linkers closed. The critic does not see overlaps, so soundness wants a
+        weight on them beside it.
     drift : float
         Weight of the mean square drift of the insides (A^2).
     branches : tuple of int
@@ -149,12 +149,12 @@ def reward_of_samples(
     out, drift = on_known_insides(
         sample_with_gradient(field, state, grid, config.last, skip=True), asked
     )
-    contacts = soft_interface(out.trans, condition.piece)
-    overlap = soft_clash(out.trans, condition.piece, real)
+    chains = closed(coord_from_frames(out.rot, out.trans, out.psi), asked)
+    contacts = soft_interface(chains[..., 1, :], condition.piece)
+    overlap = soft_clash(chains[..., 1, :], condition.piece, real)
     reward = config.contacts * contacts - config.clash * overlap - config.drift * drift
     figures = {"contacts": contacts, "overlap": overlap, "drift": drift}
     if critic:
-        chains = closed(coord_from_frames(out.rot, out.trans, out.psi), asked)
         votes = soft_soundness(chains, condition, critic)
         others = [k for k in range(len(votes)) if k not in config.branches]
         figures["soundness"] = votes[list(config.branches)].mean(0)
