@@ -49,9 +49,9 @@ class RewardGradientConfig:
         Time of the estimate that is rewarded; 0: the design, at the end of all noise. How domains
         lie is decided above 0.3, so `last` must reach back to there, or `end` lie there.
     contacts, clash, soundness : float
-        Weights of the soft interface, of the overlap and of the critic's soundness, all of the
-        chain with its linkers closed. The critic does not see overlaps, so soundness wants a
-        weight on them beside it.
+        Weights of the soft interface, of the overlap and of the critic's soundness, this of the
+        chain with its linkers closed, and below ``start = 1`` the others too. The critic does not
+        see overlaps, so soundness wants a weight on them beside it.
     drift : float
         Weight of the mean square drift of the insides (A^2).
     branches : tuple of int
@@ -149,9 +149,13 @@ def reward_of_samples(
     out, drift = on_known_insides(
         sample_with_gradient(field, state, grid, config.last, skip=True), asked
     )
-    chains = closed(coord_from_frames(out.rot, out.trans, out.psi), asked)
-    contacts = soft_interface(chains[..., 1, :], condition.piece)
-    overlap = soft_clash(chains[..., 1, :], condition.piece, real)
+    ca, chains = out.trans, coord_from_frames(out.rot, out.trans, out.psi)
+    if critic or begin < 1:
+        chains = closed(chains, asked)
+    if begin < 1:  # of poses, closing tells nothing
+        ca = chains[..., 1, :]
+    contacts = soft_interface(ca, condition.piece)
+    overlap = soft_clash(ca, condition.piece, real)
     reward = config.contacts * contacts - config.clash * overlap - config.drift * drift
     figures = {"contacts": contacts, "overlap": overlap, "drift": drift}
     if critic:

@@ -269,13 +269,14 @@ def test_linkers_between_held_domains_climb(pairs, tiny_weights, tmp_path):
     """Samples begin at the designs of the pairs; domains stay, linkers learn."""
     rows: list[dict[str, float]] = []
     climb = RewardGradientConfig(
-        last=3, num_steps=2, start=0.3, contacts=0.0, clash=1.0, soundness=1.0, drift=0.0
+        last=2, num_steps=2, start=0.3, contacts=0.0, soundness=1.0, drift=0.0
     )
-    one = config(pairs, tiny_weights, tmp_path / "linkers", steps=8)
-    one = replace(one, optimizer=replace(one.optimizer, lr=1e-3))
+    one = config(pairs, tiny_weights, tmp_path / "linkers", steps=12)
+    one = replace(one, init="", data=replace(one.data, offline=True))  # the shipped assembler
+    one = replace(one, optimizer=replace(one.optimizer, lr=2e-4, warmup_steps=1))
     assert align(replace(one, reward_gradient=climb), rows.append).finished
     measured = [-row["valid/total"] for row in rows if "valid/total" in row]
-    assert measured[-1] > measured[0]
+    assert measured[-1] > measured[0] + 1e-4
 
 
 def test_the_critic_is_climbed_and_another_branch_looks_on(pairs, tiny_weights, tmp_path):
