@@ -1,9 +1,11 @@
 """Objectives of alignment side by side: the same pairs and minutes, judged by the same samples.
 
-    python scripts/build_domain_sets.py -o TRAIN --split train --pairs 60 --triples 30
-    python scripts/align_rounds.py TRAIN/SETS.jsonl -o RUN --rounds 0 --samples 6 --pose-tries 1
-    python -m proteinweaver prefs RUN/1/samples -o PAIRS.jsonl --margin 0.02 --same 1
-        --reward soundness:branches=0/1,caution=0
+    (for S in 31 and 32)
+    python scripts/build_domain_sets.py -o TRAIN$S --split train --pairs 60 --triples 30 --seed $S
+    python scripts/align_rounds.py TRAIN$S/SETS.jsonl -o RUN$S --rounds 0 --samples 6
+        --pose-tries 1 --seed $S
+    python -m proteinweaver prefs RUN31/1/samples RUN32/1/samples -o PAIRS.jsonl
+        --reward soundness:branches=0/1,caution=0 --margin 0.05 --same 1 --per-set 4 --uses 3
     python scripts/build_domain_sets.py -o VALID --split valid --pairs 24 --triples 12
     python scripts/ablate_alignment.py PAIRS.jsonl VALID/SETS.jsonl -o OUT --minutes 5
         --out benchmarks/alignment-ablation.json
@@ -38,15 +40,10 @@ COMMON = (
     *("trainer.valid_every=0", "trainer.max_steps=0"),
     *("trainer.clock=cpu", "trainer.threads=1", "trainer.device=cpu"),
 )
-CLIMB = (
-    *("reward_gradient.start=0.3", "reward_gradient.num_steps=6", "reward_gradient.last=3"),
-    *("reward_gradient.contacts=0", "reward_gradient.soundness=1", "reward_gradient.drift=0.1"),
-    *("optimizer.lr=1e-4", "data.batch=8"),
-)
 ROWS: dict[str, tuple[str, ...]] = {
     "control": ("objective.name=sppo", "data.control=true"),
     **{name: (f"objective.name={name}",) for name in PAIR_OBJECTIVES},
-    "reward-gradient": CLIMB,
+    "reward-gradient": ("experiment=align_reward-gradient", "optimizer.lr=1e-4", "data.batch=8"),
 }
 
 

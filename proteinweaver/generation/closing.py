@@ -14,14 +14,17 @@ import torch
 from numpy.typing import NDArray
 
 from proteinweaver.diffusion.wishes import Bound
-from proteinweaver.structure.closure import ClosureForces, close_backbone
+from proteinweaver.structure.closure import (
+    RIGID_FORCES,
+    ClosureForces,
+    close_backbone,
+    loose_ends,
+)
 from proteinweaver.structure.closure_terms import CA, Bounds
 
-__all__ = ["close_chain", "linker_bonds", "loose_ends"]
+__all__ = ["close_chain", "linker_bonds"]
 
-#: Bodies follow their linkers, and bonds count more than where the sampler left an atom; bonds
-#: that stay wrong count for more still.
-_RIGID_FORCES = ClosureForces(peptide=400.0, body=1.0)
+#: Bonds of rigid bodies that stay wrong count for more still.
 _URGENT_FORCES = ClosureForces(peptide=1600.0, body=1.0)
 #: With domains of their own will to move nothing holds the bonds back but their constant.
 _FLEXIBLE_FORCES = ClosureForces(peptide=400.0)
@@ -32,34 +35,13 @@ _HOLD, _WATCHED = 100.0, 5.0
 _TOUCH, _TOUCH_ALL, _TOUCHING = 5.0, 150.0, 7.8
 #: Residues that may move at every end of a domain, and of an element of a linker: what is tried.
 _LOOSE = (
-    (1, 0, _RIGID_FORCES),
+    (1, 0, RIGID_FORCES),
     (1, 0, _URGENT_FORCES),
     (2, 1, _URGENT_FORCES),
     (3, 2, _URGENT_FORCES),
 )
 #: Largest deviation of a linker's C-N distance from 1.329 angstrom, and its CA-CA distance.
 _BOND, _CA_CA = 0.08, (3.6, 4.0)
-
-
-def loose_ends(body: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
-    """Residues of rigid bodies beside a residue that is not of the same body.
-
-    Parameters
-    ----------
-    body : ndarray, dtype=int64, shape=(L,)
-        Rigid body of every residue, -1 for none.
-    count : int
-        How many on each side of a junction.
-
-    Returns
-    -------
-    ndarray, dtype=bool, shape=(L,)
-    """
-    loose = np.zeros(len(body), dtype=np.bool_)
-    for cut in np.flatnonzero(body[1:] != body[:-1]) + 1:
-        for rows in (slice(max(0, cut - count), cut), slice(cut, cut + count)):
-            loose[rows] |= body[rows] >= 0
-    return loose
 
 
 def linker_bonds(

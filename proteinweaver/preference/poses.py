@@ -25,13 +25,12 @@ from proteinweaver.nets.condition import Condition
 from proteinweaver.nets.denoiser import Denoised
 from proteinweaver.nets.rotations import frame_rows, frames_of
 from proteinweaver.nets.superpose import describe_pieces, superpose_pieces
-from proteinweaver.structure.closure import ClosureForces, close_backbone
+from proteinweaver.structure.closure import RIGID_FORCES, close_backbone, loose_ends
 from proteinweaver.structure.frames import IDEAL_N, frames_from_coord
 
 __all__ = ["closed", "held", "on_known_insides", "steering"]
 
-#: Residues at the ends of pieces that closing may move; its force constants and steps.
-_LOOSE, _FORCES, _STEPS = 2, ClosureForces(peptide=400.0, body=1.0), 150
+_LOOSE, _STEPS = 2, 150  # residues at the ends of pieces that closing may move; its steps
 _STRETCH = 2.0  # residues; width (standard deviation) of what moves together in a linker
 _FARTHEST = 40  # residues from piece to piece; more hold a domain of unknown inside
 
@@ -117,9 +116,10 @@ def closed(coord: Tensor, condition: Condition) -> Tensor:
         chain has one piece alone, that of the piece is left out.
     """
     free = (condition.piece < 0) & condition.mask
-    near = torch.nn.functional.max_pool1d(
-        free[:, None].float(), 2 * _LOOSE + 1, stride=1, padding=_LOOSE
-    )[:, 0]
+    loose = torch.zeros(free.shape, dtype=torch.bool)
+    for row, length in enumerate(condition.lengths):
+        ends = loose_ends(condition.piece[row, :length].cpu().numpy(), _LOOSE)
+        loose[row, :length] = torch.from_numpy(ends)
     bonded = torch.ones_like(free)
     bonded[:, :-1] = condition.index.diff(dim=1) == 1
     at = close_backbone(
@@ -127,8 +127,8 @@ def closed(coord: Tensor, condition: Condition) -> Tensor:
         condition.mask.cpu(),
         condition.piece.cpu(),
         bonded=bonded.cpu(),
-        loose=((near > 0) & (condition.piece >= 0)).cpu(),
-        forces=_FORCES,
+        loose=loose,
+        forces=RIGID_FORCES,
         steps=_STEPS,
     ).coord.to(coord)
     if coord.requires_grad:

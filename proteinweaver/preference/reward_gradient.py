@@ -1,9 +1,9 @@
 """Fine-tuning on a differentiable reward by its gradient through the last steps of sampling.
 
 No pairs, no log-ratios: a design is sampled from the policy, steered as `assemble` steers it, and
-the weights climb the reward of its poses. Of all objectives the quickest to climb and the quickest
-to cheat, so it looks at nothing but poses, wants a pull to the first reference, and a judge that
-was not climbed.
+the weights climb the reward of its poses, or of its linkers. Of all objectives the quickest to
+climb and the quickest to cheat, so it looks at nothing but poses and closed linkers, wants a pull
+to the first reference, and a judge that was not climbed.
 
 References
 ----------
@@ -47,7 +47,8 @@ class RewardGradientConfig:
         has found (`proteinweaver.generation.pose_assembly`).
     end : float
         Time of the estimate that is rewarded; 0: the design, at the end of all noise. How domains
-        lie is decided above 0.3, so `last` must reach back to there, or `end` lie there.
+        lie is decided above 0.3, and through many calls the gradient is untrue
+        (docs/preference.md): to climb poses, let `end` lie there.
     contacts, clash, soundness : float
         Weights of the soft interface, of the overlap and of the critic's soundness, this of the
         chain with its linkers closed, and below ``start = 1`` the others too. The critic does not

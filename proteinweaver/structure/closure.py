@@ -20,13 +20,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from proteinweaver.structure.closure_bodies import Array, Bodies, Pose, find_bodies
 from proteinweaver.structure.closure_energy import ClosureEnergy, ClosureForces
 from proteinweaver.structure.closure_terms import Bounds
 
-__all__ = ["ClosureForces", "ClosureResult", "close_backbone"]
+__all__ = ["RIGID_FORCES", "ClosureForces", "ClosureResult", "close_backbone", "loose_ends"]
+
+#: Where bodies are rigid they follow their linkers, and bonds count more than where the sampler
+#: left an atom.
+RIGID_FORCES = ClosureForces(peptide=400.0, body=1.0)
 
 _N, _CA, _C = range(3)
 _RELIST = 25  # steps between two lists of neighbours
@@ -68,6 +73,27 @@ def _minimise(pose: Pose, energy: ClosureEnergy, steps: int, rate: float) -> Arr
         now = rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps)))
         x -= now / (1 - _BETA1 ** (step + 1)) * first / unbiased
     return x
+
+
+def loose_ends(body: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
+    """Residues of rigid bodies beside a residue that is not of the same body.
+
+    Parameters
+    ----------
+    body : ndarray, dtype=int64, shape=(L,)
+        Rigid body of every residue, -1 for none.
+    count : int
+        How many on each side of a junction.
+
+    Returns
+    -------
+    ndarray, dtype=bool, shape=(L,)
+    """
+    loose = np.zeros(len(body), dtype=np.bool_)
+    for cut in np.flatnonzero(body[1:] != body[:-1]) + 1:
+        for rows in (slice(max(0, cut - count), cut), slice(cut, cut + count)):
+            loose[rows] |= body[rows] >= 0
+    return loose
 
 
 def close_backbone(

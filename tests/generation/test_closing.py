@@ -6,8 +6,8 @@ from scipy.spatial.transform import Rotation
 
 from proteinweaver.diffusion.wishes import Bound
 from proteinweaver.evaluation.superposition import rmsd
-from proteinweaver.generation.closing import close_chain, linker_bonds, loose_ends
-from proteinweaver.structure.closure import close_backbone
+from proteinweaver.generation.closing import close_chain, linker_bonds
+from proteinweaver.structure.closure import close_backbone, loose_ends
 from proteinweaver.structure.ideal import build_backbone, ideal_element
 
 SIZES = (24, 6, 24)
