@@ -2,10 +2,11 @@
 
     python scripts/eval_candidates.py -n 32 --lengths 64 100 128 --out benchmarks/candidates.json
 
-Blueprints are drawn, a layout of each, and from the layout several domains in one batch, as
-``--candidates`` does. Each way to choose is judged by the branch of the critic that it does not
-ask: where two branches choose, by the third. So choosing cannot flatter itself more than branches
-of one critic are alike; the choice by long-range hydrogen bonds knows nothing of it at all.
+Blueprints are drawn, of each several layouts, and from every layout a domain, in one batch, as
+``--candidates`` does. (Here checks have no say.) Each way to choose is judged by the branch of
+the critic that it does not ask: where two branches choose, by the third. So choosing cannot
+flatter itself more than branches of one critic are alike; the choice by long-range hydrogen bonds
+knows nothing of it at all.
 Printed: share that passes by that branch alone (its own threshold: what the critic's is), hbLR,
 hydrogen bonds, strand and coil (P-SEA), with 95% intervals.
 """
@@ -73,17 +74,11 @@ def drawn(length: int, number: int, draws: int, critic: TrainedCritic) -> list[D
         text = request.drawn_blueprint()
         pieces = pieces_of_blueprint(text, np.random.default_rng([length, k]))
         condition = condition_for(length, pieces, text)
+        conditions, keys = [condition] * draws, request.candidate_keys()
         start, _ = draw_layouts(
-            layout, [condition], [request.key], check_sampler(layout_sampler()), LAYOUT_T
+            layout, conditions, keys, check_sampler(layout_sampler()), LAYOUT_T
         )
-        rows = torch.zeros(draws, dtype=torch.long)
-        batch = sample_backbones(
-            domain,
-            stack_conditions([condition] * draws),
-            request.candidate_keys(),
-            sampling,
-            start=replace(start, rot=start.rot[rows], trans=start.trans[rows]),
-        )
+        batch = sample_backbones(domain, stack_conditions(conditions), keys, sampling, start=start)
         chains = close_domains(list(batch.coord.numpy()))
         found.append(
             list(zip(logits(chains, critic), [chain_metrics(c) for c in chains], strict=True))

@@ -57,7 +57,7 @@ _SHORTEST = 12  # shorter chains have no elements
 _LONGEST_ELEMENT, _LONGEST_LOOP = 60, 60
 _LONG_STRAND = 12  # residues from which on a tilt makes strands no likelier
 _MINOR_SHARE = 0.05  # of the residues: less of a kind does not make a class
-_LEAST_SHARE = 1 / 6  # of every class among draws; all-beta natives of 256 residues are .08
+_LEAST_SHARE = 1 / 5  # of every class among draws; all-beta natives of 256 residues are .08
 _SMOOTHING = 1.5  # residues; width of the kernel over counted lengths
 _CLASSES = 5  # classes drawn, if none of the first can be met in so few residues
 _TRIES = 100  # draws until one is of its class and has a partner for its strand
@@ -271,9 +271,10 @@ class _Model:
         return np.asarray(self.loop[pair][:, None] * self.element[kind] * rest)
 
 
-def _pick(weights: NDArray[np.float64], rng: np.random.Generator) -> int:
+def _pick(weights: NDArray[np.float64], place: np.random.Generator | float) -> int:
     cumulative = np.cumsum(weights)
-    return int(np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right"))
+    share = place if isinstance(place, float) else place.random()
+    return int(np.searchsorted(cumulative, share * cumulative[-1], side="right"))
 
 
 @lru_cache(maxsize=16)
@@ -281,12 +282,12 @@ def _model(fold: Fold, longest: int, loop_tilt: float, strand_tilt: float) -> _M
     return _Model(fold, longest, loop_tilt, strand_tilt)
 
 
-def _draw_fold(length: int, rng: np.random.Generator) -> Fold:
+def _draw_fold(length: int, place: np.random.Generator | float) -> Fold:
     row = _counts()["class"][str(int(np.searchsorted(LENGTH_BINS, length, side="right")))]
     share = np.array([row.get(fold, 0.0) for fold in FOLDS])
     share = np.maximum(share / share.sum(), _LEAST_SHARE)
     share[share.argmax()] -= share.sum() - 1.0  # what rare classes gain, the commonest gives
-    return FOLDS[_pick(share, rng)]
+    return FOLDS[_pick(share, place)]
 
 
 def draw_blueprint(
@@ -294,6 +295,7 @@ def draw_blueprint(
     generator: np.random.Generator | int,
     *,
     fold: Fold | None = None,
+    place: float | None = None,
     loop_tilt: float = 0.0,
     strand_tilt: float = 0.0,
 ) -> str:
@@ -307,7 +309,10 @@ def draw_blueprint(
         Source of randomness, or a seed.
     fold : {"alpha", "beta", "mixed"}, optional
         Fold class; by default drawn as often as natives of this length have it, but at least one
-        time in six.
+        time in five.
+    place : float, optional
+        In [0, 1): chooses the fold class in place of a random number, so that blueprints at
+        evenly spread places have every class in its share.
     loop_tilt : float, optional
         Makes every loop residue ``exp(-loop_tilt)`` times as likely: 0 is native, 0.1 gives
         compact designs.
@@ -341,7 +346,8 @@ def draw_blueprint(
         return "L" * length
     for _ in range(_CLASSES):
         # drawn once for many tries: classes are met with different ease, yet each keeps its share
-        wanted = fold or _draw_fold(length, rng)
+        wanted = fold or _draw_fold(length, rng if place is None else place)
+        place = None  # a class that cannot be met gives way to a drawn one
         # sizes in steps of 64 let designs of similar length share one recursion
         model = _model(wanted, -(-length // 64) * 64, loop_tilt, strand_tilt)
         for _ in range(_TRIES):

@@ -1,6 +1,6 @@
 """Which items are sampled together.
 
-On a CPU: none but the draws of one domain, or of one chain's linkers, which are always the same.
+On a CPU: none but the draws of one domain or of one chain, which are always the same.
 Another batch would change the order of floating-point sums; sampling amplifies such a difference
 of 1e-7 A to tenths of an angstrom, so that a design would depend on its neighbours. One by one, it
 comes out the same to the last bit alone, in a batch, in a shard, or after a resume. On an
@@ -29,7 +29,7 @@ def groups(
     device : str
         Device the batch is for.
     rows : int, optional
-        Chains that every item brings: the draws of a domain, or of a chain's linkers.
+        Chains that every item brings: the draws of a domain or of a chain.
 
     Yields
     ------

@@ -1,6 +1,7 @@
 """Stage 2 for plans whose domains are there: where chains begin, their assembly, their verdict.
 
-Between poses that were found, linkers are drawn several times in one batch, and one chain is kept.
+Every chain is drawn several times in one batch, between poses that were found its linkers, else
+all of it, and one is kept.
 """
 
 import time
@@ -38,9 +39,9 @@ __all__ = [
     "ChainSettings",
     "assembled_chains",
     "chain_backbone",
+    "chain_draws",
     "chain_starts",
     "chain_verdict",
-    "draws_between_poses",
 ]
 
 Parts = Sequence[Sequence[DomainSample]]
@@ -54,7 +55,7 @@ class ChainSettings:
     ----------
     sampling : Sampling
     candidates : int
-        Times that linkers between found poses are drawn.
+        Times that a chain is drawn: its linkers between found poses, else all of it.
     batch_size : int
     close, trajectory : bool
         See `proteinweaver.generation.assembly_stage.assemble_domains`.
@@ -125,23 +126,14 @@ def assembled_chains(
     dict of int to Assembly
         By position in `plans`. Coordinates that are not finite mark a failed sample.
     """
-    free = [p for p in chosen if p not in starts]
-    drawn = assemble_domains(
-        model,
-        [_request(plans[p], parts[p], None) for p in free],
-        settings.sampling,
-        batch_size=settings.batch_size,
-        close=settings.close,
-        trajectory=settings.trajectory,
-    )
-    chains = dict(zip(free, drawn, strict=True))
-    found = [p for p in chosen if p in starts]
-    for p, own in draws_between_poses(plans, parts, found, starts, model, settings).items():
-        chains[p] = own[0] if len(own) == 1 else _kept(plans[p], parts[p], own, settings.close)
-    return chains
+    drawn = chain_draws(plans, parts, chosen, starts, model, settings)
+    return {
+        p: own[0] if len(own) == 1 else _kept(plans[p], parts[p], own, settings.close)
+        for p, own in drawn.items()
+    }
 
 
-def draws_between_poses(
+def chain_draws(
     plans: Sequence[DesignPlan],
     parts: Parts,
     chosen: Sequence[int],
@@ -149,12 +141,12 @@ def draws_between_poses(
     model: LoadedModel,
     settings: ChainSettings,
 ) -> dict[int, list[Assembly]]:
-    """Draw the linkers of every chosen plan as often as is asked, each plan's in one batch.
+    """Draw every chosen plan as often as is asked, its draws in one batch.
 
     Parameters
     ----------
     plans, parts, chosen, starts, model, settings
-        See `assembled_chains`; every chosen plan has a start.
+        See `assembled_chains`.
 
     Returns
     -------
@@ -163,21 +155,26 @@ def draws_between_poses(
         the same but for what the rounding of another batch grows to.
     """
     draws = settings.candidates
-    requests = [
-        request
-        for p in chosen
-        for request in _candidates(_request(plans[p], parts[p], starts[p]), draws)
-    ]
-    drawn = assemble_poses(
-        model,
-        requests,
-        settings.sampling,
-        draws=draws,
-        batch_size=settings.batch_size,
-        close=settings.close,
-        trajectory=settings.trajectory,
-    )
-    return {p: drawn[k * draws : (k + 1) * draws] for k, p in enumerate(chosen)}
+    free = [p for p in chosen if p not in starts]
+    found = [p for p in chosen if p in starts]
+    drawn: dict[int, list[Assembly]] = {}
+    for own, assemble in ((free, assemble_domains), (found, assemble_poses)):
+        requests = [
+            request
+            for p in own
+            for request in _candidates(_request(plans[p], parts[p], starts.get(p)), draws)
+        ]
+        chains = assemble(
+            model,
+            requests,
+            settings.sampling,
+            draws=draws,
+            batch_size=settings.batch_size,
+            close=settings.close,
+            trajectory=settings.trajectory,
+        )
+        drawn |= {p: chains[k * draws : (k + 1) * draws] for k, p in enumerate(own)}
+    return drawn
 
 
 def _candidates(request: AssemblyRequest, draws: int) -> list[AssemblyRequest]:

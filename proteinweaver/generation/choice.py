@@ -1,10 +1,10 @@
-"""Which of several draws is kept: of a generated domain, or of the linkers between found poses.
+"""Which of several draws is kept: of a generated domain, or of an assembled chain.
 
-Draws of one blueprint from one layout differ most in what the last steps decide: whether strands
-pair and how all of it packs (docs/training.md, question 32). A few draws and a choice are
-therefore cheaper than steps. The choice is the critic's, which sees packing, with a word of the
-long-range hydrogen bonds, which it hardly counts. Of chains that differ in their linkers those
-that meet all checks come first, then those the critic likes (question 46).
+Draws of one blueprint differ most in what the last steps decide: whether strands pair and how all
+of it packs (docs/training.md, question 32). A few draws and a choice are therefore cheaper than
+steps. Those that meet all checks come first. Then the choice is the critic's, which sees packing,
+of domains with a word of the long-range hydrogen bonds, which it hardly counts (questions 42, 46
+and 49).
 """
 
 import math
@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proteinweaver.evaluation.critic import load_critic, soundness_of
-from proteinweaver.evaluation.geometry import chain_metrics
 from proteinweaver.generation.quality import Verdict, judge
 from proteinweaver.structure.backbone import Backbone
 
@@ -24,7 +23,7 @@ __all__ = ["PAIRING", "chain_worth", "domain_worth"]
 PAIRING = 20.0
 
 
-def domain_worth(chains: Sequence[NDArray[np.float32]], closed: bool) -> list[float]:
+def domain_worth(chains: Sequence[NDArray[np.float32]], closed: bool) -> list[tuple[bool, float]]:
     """Tell by what the best of several domains is chosen.
 
     Parameters
@@ -37,18 +36,19 @@ def domain_worth(chains: Sequence[NDArray[np.float32]], closed: bool) -> list[fl
 
     Returns
     -------
-    list of float
-        Higher is better; minus infinity for coordinates that are no numbers.
+    list of (bool, float)
+        Whether it meets all checks; the critic's logit, with `PAIRING` for every long-range
+        hydrogen bond a residue, minus infinity for coordinates that are no numbers. Higher is
+        better.
     """
+    verdicts = [judge(chain) for chain in chains]
+    worth = chain_worth([Backbone.from_coord(chain) for chain in chains], verdicts, closed)
     if not closed:
-        return [judge(chain).score for chain in chains]
-    worth = [-math.inf] * len(chains)
-    sound = [k for k, chain in enumerate(chains) if np.isfinite(chain).all()]
-    backbones = [Backbone.from_coord(chains[k]) for k in sound]
-    gates = [True] * len(sound)  # the logit does not ask for them
-    for k, verdict in zip(sound, soundness_of(backbones, load_critic(), gates), strict=True):
-        worth[k] = verdict.logit + PAIRING * chain_metrics(chains[k]).hb_long
-    return worth
+        return worth
+    return [
+        (passes, logit + PAIRING * verdict.metrics.get("hb_long", 0.0))
+        for (passes, logit), verdict in zip(worth, verdicts, strict=True)
+    ]
 
 
 def chain_worth(

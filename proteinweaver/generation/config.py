@@ -13,8 +13,8 @@ from pathlib import Path
 from proteinweaver.errors import UserError
 from proteinweaver.generation.settings import (
     CANDIDATES,
+    CHAIN_CANDIDATES,
     LAYOUT_T,
-    LINKER_CANDIDATES,
     LOOP_TILT,
     POSE_TRIES,
     STRAND_TILT,
@@ -137,8 +137,8 @@ class AssembleConfig(RequestConfig):
     pose_tries : int
         Found poses of a joint, the likeliest first, that designs of one order and one set of
         lengths take in turn; 1: all share one pose and differ in their linkers.
-    linker_candidates : int
-        Times that linkers between found poses are drawn for every chain that is kept.
+    chain_candidates : int
+        Chains drawn for every one that is kept: its linkers between found poses, else all of it.
     """
 
     spec: str = ""
@@ -165,13 +165,13 @@ class AssembleConfig(RequestConfig):
     assembler_sampler: SamplerConfig = field(default_factory=assembler_sampler)
     domain_candidates: int = CANDIDATES
     pose_tries: int = POSE_TRIES
-    linker_candidates: int = LINKER_CANDIDATES
+    chain_candidates: int = CHAIN_CANDIDATES
 
     def __post_init__(self) -> None:
         """Refuse requests that are no assembly."""
         super().__post_init__()
         _check_domains(self.domain_candidates, self.layout_t)
-        _check_poses(self.pose_tries, self.linker_candidates)
+        _check_poses(self.pose_tries, self.chain_candidates)
         if self.spec:
             return
         if self.contig and self.domain:
@@ -245,8 +245,8 @@ class DesignConfig(RequestConfig):
         Domains drawn for every one kept (`proteinweaver.generation.choice`).
     pose_tries : int
         Found poses that designs take in turn; see `AssembleConfig`.
-    linker_candidates : int
-        Times that linkers between found poses are drawn; see `AssembleConfig`.
+    chain_candidates : int
+        Chains drawn for every one that is kept; see `AssembleConfig`.
     """
 
     spec: str = ""
@@ -265,13 +265,13 @@ class DesignConfig(RequestConfig):
     assembler_sampler: SamplerConfig = field(default_factory=assembler_sampler)
     domain_candidates: int = CANDIDATES
     pose_tries: int = POSE_TRIES
-    linker_candidates: int = LINKER_CANDIDATES
+    chain_candidates: int = CHAIN_CANDIDATES
 
     def __post_init__(self) -> None:
         """Refuse requests that are no design."""
         super().__post_init__()
         _check_domains(self.domain_candidates, self.layout_t)
-        _check_poses(self.pose_tries, self.linker_candidates)
+        _check_poses(self.pose_tries, self.chain_candidates)
         if self.spec:
             return
         if self.length is None:
@@ -351,7 +351,7 @@ def _check_poses(tries: int, candidates: int) -> None:
     if not 1 <= tries <= POSE_TRIES:
         raise UserError(f"pose_tries is {tries}; take 1 to {POSE_TRIES}")
     if candidates < 1:
-        raise UserError(f"linker_candidates is {candidates}; draw at least 1")
+        raise UserError(f"chain_candidates is {candidates}; draw at least 1")
 
 
 def _label(domain: DomainSpec) -> str:

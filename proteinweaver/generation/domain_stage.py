@@ -46,6 +46,7 @@ _FORCES = ClosureForces(hydrogen_bond=6.0, hydrogen_bond_reach=4.0)
 #: Adam steps and their first size: as good as twice as many of 0.1 A at half the force.
 _STEPS, _RATE = 100, 0.15
 _CLOSED_AT_ONCE = 32
+_GOLDEN = (5**0.5 - 1) / 2
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class DomainRequest:
     loop_tilt, strand_tilt : float, optional
         Make loops of a blueprint to draw shorter, strands longer.
     candidates : int, optional
-        Times it is drawn, from one layout and in one batch; the best is kept
+        Times it is drawn, each from a layout of its own, in one batch; the best is kept
         (`proteinweaver.generation.choice`).
     """
 
@@ -83,15 +84,21 @@ class DomainRequest:
         return [self.key, *(self.key.with_stage(f"{self.key.stage}.{k}") for k in others)]
 
     def drawn_blueprint(self) -> str:
-        """Return the blueprint, drawn if none is given."""
+        """Return the blueprint, drawn if none is given.
+
+        Fold classes of the designs of a job are spread evenly: their places are multiples of the
+        golden ratio, from one of the job's own.
+        """
         if self.blueprint:
             return self.blueprint
         key = self.key
         seed = derive_seed(key.seed, key.job, key.index, key.stage, "blueprint")
+        first = derive_seed(key.seed, key.job, key.stage, "fold") / 2**64
         return draw_blueprint(
             self.length,
             seed,
             fold=self.fold or None,
+            place=(first + key.index * _GOLDEN) % 1.0,
             loop_tilt=self.loop_tilt,
             strand_tilt=self.strand_tilt,
         )
@@ -222,19 +229,18 @@ def _sampled(
     layout: LayoutDraw | None,
     trajectory: bool,
 ) -> SampledBatch:
-    """Sample a batch, candidate after candidate, from noise or from layouts of its own."""
+    """Sample a batch, candidate after candidate, from noise or each from a layout of its own."""
     begun = time.perf_counter()
     start, calls = None, 0
-    owner = [k for k, own in enumerate(keys) for _ in own]
+    every = [conditions[k] for k, own in enumerate(keys) for _ in own]
+    addresses = [key for own in keys for key in own]
     if layout is not None:
-        first = [own[0] for own in keys]
-        start, calls = draw_layouts(layout.model, conditions, first, layout.sampling, layout.t)
-        start = replace(start, rot=start.rot[owner], trans=start.trans[owner])
+        start, calls = draw_layouts(layout.model, every, addresses, layout.sampling, layout.t)
         sampling = replace(sampling, num_steps=max(1, round(layout.t * sampling.num_steps)))
     drawn = sample_backbones(
         model,
-        stack_conditions([conditions[k] for k in owner]).to(model.device),
-        [key for own in keys for key in own],
+        stack_conditions(every).to(model.device),
+        addresses,
         sampling,
         start=start,
         trajectory=trajectory,
@@ -255,7 +261,7 @@ def _kept(drawn: Sequence[Sequence[DomainSample]], close: bool) -> list[DomainSa
         if len(candidates) > 1:
             begun = time.perf_counter()
             worth = domain_worth([sample.coord for sample in candidates], close)
-            best = candidates[int(np.argmax(worth))]
+            best = candidates[max(range(len(candidates)), key=lambda k: worth[k])]
             seconds = sum(sample.seconds for sample in candidates) + time.perf_counter() - begun
             best = replace(best, seconds=seconds)
         kept.append(best)

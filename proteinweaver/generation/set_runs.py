@@ -102,7 +102,7 @@ def sample_sets(
         weights=str(weights),
         poses=poses,
         pose_tries=pose_tries,
-        linker_candidates=1,  # a choice by the critic would no longer be a sample of the model
+        chain_candidates=1,  # a choice by the critic would no longer be a sample of the model
         device=device,
         assembler_sampler=sampler,
     )

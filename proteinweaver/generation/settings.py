@@ -13,7 +13,7 @@ from proteinweaver.io.run_folder import Shard
 __all__ = [
     "CANDIDATES",
     "LAYOUT_T",
-    "LINKER_CANDIDATES",
+    "CHAIN_CANDIDATES",
     "LOOP_TILT",
     "POSE_TRIES",
     "STRAND_TILT",
@@ -39,8 +39,9 @@ LAYOUT_T = 0.5
 LOOP_TILT, STRAND_TILT = 0.17, 0.3
 #: Draws of every generated domain, of which one is kept (docs/training.md, question 42).
 CANDIDATES = 4
-#: Draws of the linkers between found poses, of which one is kept (question 46).
-LINKER_CANDIDATES = 2
+#: Draws of every chain (between found poses, of its linkers), of which one is kept (questions 46
+#: and 47).
+CHAIN_CANDIDATES = 2
 #: Found poses of a joint that designs take in turn.
 POSE_TRIES = 16
 

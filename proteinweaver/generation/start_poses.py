@@ -29,7 +29,7 @@ from proteinweaver.generation.settings import POSE_TRIES
 from proteinweaver.structure.residues import GLY, UNKNOWN
 from samplers.noise import derive_seed
 
-__all__ = ["SEARCH", "FoundStart", "StartPoses", "can_be_found", "may_be_found"]
+__all__ = ["SEARCH", "FoundStart", "StartPoses", "can_be_found"]
 
 #: Most domains that are placed: chains of eight come out too wide (docs/assembly.md).
 _DOMAINS = 4
@@ -45,7 +45,7 @@ _KEPT = 64
 _NEAREST, _CLASH, _CLASHES = 300, 4.0, 3
 
 
-def may_be_found(job: Job) -> bool:
+def _may_be_found(job: Job) -> bool:
     """Tell whether poses are looked for in any design of a job, before its files are looked into.
 
     Two to four domains are given, none to be generated, and nothing is asked of their poses.
@@ -63,7 +63,7 @@ def can_be_found(plan: DesignPlan) -> bool:
     kept, and their poses are left open: no kept pose, no context, no distances, no helix or strand
     as a linker, no chain to vary.
     """
-    if not may_be_found(plan.job) or set(plan.ss) & set("HE"):
+    if not _may_be_found(plan.job) or set(plan.ss) & set("HE"):
         return False
     return all(
         source.backbone is not None

@@ -34,7 +34,7 @@ from proteinweaver.generation.quality import judge
 from proteinweaver.generation.results import Design, Part
 from proteinweaver.generation.sampling import Sampling
 from proteinweaver.generation.settings import POSE_TRIES, RunConfig, SamplerConfig
-from proteinweaver.generation.start_poses import StartPoses, may_be_found
+from proteinweaver.generation.start_poses import StartPoses
 from proteinweaver.io.typed import plain
 from samplers import grids, steppers
 from samplers.noise import NoiseKey
@@ -164,12 +164,8 @@ def make_kit(config: RunConfig, jobs: Sequence[Job]) -> Kit:
     if needs_assembler and getattr(config, "poses", "noise") == "found":
         poses = StartPoses(tries=getattr(config, "pose_tries", POSE_TRIES))
     of_domains = domain is not None and getattr(config, "domain_candidates", 1) > 1
-    of_linkers = (
-        poses is not None
-        and getattr(config, "linker_candidates", 1) > 1
-        and any(may_be_found(job) for job in jobs)
-    )
-    if config.close and (of_domains or of_linkers):
+    of_chains = needs_assembler and getattr(config, "chain_candidates", 1) > 1
+    if config.close and (of_domains or of_chains):
         hashes["critic"] = load_critic().sha256  # it may choose
     samplers = {name: plain(value) for name, value in samplers_of(config).items()}
     settings = {"weights": hashes, "samplers": samplers}
@@ -336,7 +332,7 @@ def _assembled(
 def _chain_settings(config: RunConfig) -> ChainSettings:
     return ChainSettings(
         check_sampler(samplers_of(config)["assembler_sampler"]),
-        getattr(config, "linker_candidates", 1),
+        getattr(config, "chain_candidates", 1),
         config.batch_size,
         config.close,
         config.traj,

@@ -25,7 +25,12 @@ from proteinweaver.evaluation.critic import TrainedCritic, load_critic
 from proteinweaver.nets.condition import Condition
 from proteinweaver.nets.denoiser import Denoiser
 from proteinweaver.preference.poses import closed, held, on_known_insides, steering
-from proteinweaver.preference.soft_rewards import soft_clash, soft_interface, soft_soundness
+from proteinweaver.preference.soft_rewards import (
+    soft_clash,
+    soft_interface,
+    soft_soundness,
+    soft_strain,
+)
 from proteinweaver.structure.frames import coord_from_frames
 
 __all__ = ["RewardGradientConfig", "reward_of_samples"]
@@ -53,6 +58,9 @@ class RewardGradientConfig:
         Weights of the soft interface, of the overlap and of the critic's soundness, this of the
         chain with its linkers closed, and below ``start = 1`` the others too. The critic does not
         see overlaps, so soundness wants a weight on them beside it.
+    strain : float
+        Weight of the strain of linkers' peptide bonds that closing leaves; 0 where nothing is
+        closed.
     drift : float
         Weight of the mean square drift of the insides (A^2).
     branches : tuple of int
@@ -68,6 +76,7 @@ class RewardGradientConfig:
     contacts: float = 1.0
     clash: float = 0.2
     soundness: float = 0.0
+    strain: float = 0.0
     drift: float = 0.5
     repulsion: float = 0.3
     branches: tuple[int, ...] = (0, 1)
@@ -83,7 +92,7 @@ class RewardGradientConfig:
             raise UserError(
                 f"reward_gradient.start is {self.start}, end {self.end}; give 0 to 1, start first"
             )
-        for name in ("contacts", "clash", "soundness", "drift", "repulsion"):
+        for name in ("contacts", "clash", "soundness", "strain", "drift", "repulsion"):
             value = getattr(self, name)
             if not 0 <= value < float("inf"):
                 raise UserError(f"reward_gradient.{name} is {value}; give 0 or more")
@@ -119,8 +128,8 @@ def reward_of_samples(
     reward : Tensor, shape=(B,)
         Weighted sum of soft rewards, with gradient.
     figures : dict of str to float
-        ``contacts``, ``overlap`` and ``drift`` (A^2), means; with a critic ``soundness``, and
-        ``held_out`` by the branches that are not climbed.
+        ``contacts``, ``overlap`` and ``drift`` (A^2), means; where linkers are closed ``strain``;
+        with a critic ``soundness``, and ``held_out`` by the branches that are not climbed.
 
     Raises
     ------
@@ -151,14 +160,18 @@ def reward_of_samples(
         sample_with_gradient(field, state, grid, config.last, skip=True), asked
     )
     ca, chains = out.trans, coord_from_frames(out.rot, out.trans, out.psi)
-    if critic or begin < 1:
+    figures = {"drift": drift}
+    if critic or config.strain or begin < 1:
         chains = closed(chains, asked)
+        figures["strain"] = soft_strain(chains, condition)
     if begin < 1:  # of poses, closing tells nothing
         ca = chains[..., 1, :]
     contacts = soft_interface(ca, condition.piece)
     overlap = soft_clash(ca, condition.piece, real)
     reward = config.contacts * contacts - config.clash * overlap - config.drift * drift
-    figures = {"contacts": contacts, "overlap": overlap, "drift": drift}
+    figures |= {"contacts": contacts, "overlap": overlap}
+    if config.strain:
+        reward = reward - config.strain * figures["strain"]
     if critic:
         votes = soft_soundness(chains, condition, critic)
         others = [k for k in range(len(votes)) if k not in config.branches]

@@ -13,11 +13,12 @@ from proteinweaver.evaluation.critic import TrainedCritic
 from proteinweaver.nets.condition import Condition
 from proteinweaver.nets.critic_graph import pack
 
-__all__ = ["soft_clash", "soft_interface", "soft_soundness"]
+__all__ = ["soft_clash", "soft_interface", "soft_soundness", "soft_strain"]
 
 _CONTACT, _SOFTNESS, _CONTACTS = 8.0, 1.0, 15.0  # A, A, contacts that a junction needs
 _TOUCH = 4.0  # A
 _NEAR_IN_CHAIN = 3
+_PEPTIDE, _BOND_ROOM = 1.329, 0.1  # A, C-N distance and what the hard check allows
 
 
 def _between(ca: Tensor, piece: Tensor) -> tuple[Tensor, Tensor]:
@@ -73,6 +74,30 @@ def soft_clash(ca: Tensor, piece: Tensor, mask: Tensor | None = None) -> Tensor:
         pairs = pairs | linker.triu(_NEAR_IN_CHAIN)
     overlap = ((_TOUCH - distance).clamp_min(0.0).square() * pairs).sum((1, 2))
     return torch.log1p(overlap)
+
+
+def soft_strain(coord: Tensor, condition: Condition) -> Tensor:
+    """Strain x of the peptide bonds as log(1 + x), x = sum of ((d - 1.329 A) / 0.1 A)^2.
+
+    Parameters
+    ----------
+    coord : Tensor, shape=(B, L, 4, 3)
+        N, CA, C, O in angstrom, closed: what is measured is what closing could not mend.
+    condition : Condition
+        Tells which residues are bonded; bonds inside a piece are not counted.
+
+    Returns
+    -------
+    Tensor, shape=(B,)
+        0 where all bonds are ideal; log(2) for one that just fails the hard check, if the
+        others are.
+    """
+    piece, real = condition.piece, condition.mask
+    bonded = (condition.index.diff(dim=1) == 1) & real[:, 1:]
+    free = (piece[:, 1:] < 0) | (piece[:, 1:] != piece[:, :-1])
+    gap = (coord[:, 1:, 0] - coord[:, :-1, 2]).square().sum(-1)
+    off = ((gap + 1e-6).sqrt() - _PEPTIDE) / _BOND_ROOM
+    return torch.log1p((off.square() * (bonded & free)).sum(1))
 
 
 def soft_soundness(coord: Tensor, condition: Condition, critic: TrainedCritic) -> Tensor:

@@ -35,12 +35,19 @@ def test_classes_are_kept_and_elements_are_long_enough(fold) -> None:
 
 @pytest.mark.parametrize(
     ("length", "shares"),  # of natives of 256: .09, .08, .83
-    [(50, (0.50, 0.18, 0.32)), (100, (0.183, 0.263, 0.554)), (256, (1 / 6, 1 / 6, 4 / 6))],
+    [(50, (0.48, 0.20, 0.32)), (100, (0.20, 0.263, 0.537)), (256, (0.2, 0.2, 0.6))],
 )
 def test_classes_come_as_in_natives_but_none_is_rare(length, shares) -> None:
     drawn = [fold_class(draw_blueprint(length, seed)) for seed in range(600)]
     for fold, share in zip(FOLDS, shares, strict=True):
         assert drawn.count(fold) / 600 == pytest.approx(share, abs=0.06)
+
+
+def test_places_choose_classes_in_their_shares() -> None:
+    found = [fold_class(draw_blueprint(100, 7, place=k / 200)) for k in range(200)]
+    assert found == sorted(found, key=FOLDS.index)  # one class after the other
+    for fold, share in zip(FOLDS, (0.20, 0.263, 0.537), strict=True):
+        assert found.count(fold) / 200 == pytest.approx(share, abs=0.01)
 
 
 def test_strands_never_lie_alone() -> None:

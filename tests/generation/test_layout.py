@@ -12,6 +12,7 @@ from proteinweaver.generation.choice import PAIRING, domain_worth
 from proteinweaver.generation.commands import generate
 from proteinweaver.generation.config import GenerateConfig
 from proteinweaver.generation.domain_stage import DomainRequest, LayoutDraw, sample_domains
+from proteinweaver.generation.layout_stage import draw_layouts
 from proteinweaver.generation.model import has_model, load_model
 from proteinweaver.generation.quality import judge
 from proteinweaver.generation.sampling import NoiseKey, Sampling
@@ -82,20 +83,43 @@ def test_from_the_config(tiny_weights, tmp_path):
 
 
 def test_of_several_candidates_the_best_is_kept(models):
-    """All begin at one layout; the critic decides, and the first is that of a single draw."""
+    """Bonds are open: closing random chains would enlarge the rounding of a batch too far."""
     domain, layout = models
     draw, sampling = LayoutDraw(layout, Sampling(num_steps=4), 0.4), Sampling(num_steps=10)
     asked = requests(HELICES, "L" * 20, HELICES + "LL" + HELICES)
-    single = sample_domains(domain, asked, sampling, layout=draw)
+    single = sample_domains(domain, asked, sampling, layout=draw, close=False)
     three = [replace(one, candidates=3) for one in asked]
-    kept = sample_domains(domain, three, sampling, layout=draw)
+    kept = sample_domains(domain, three, sampling, layout=draw, close=False)
     assert [s.calls for s in kept] == [s.calls for s in single]  # one call for all three
     for best, one in zip(kept, single, strict=True):
-        worth = domain_worth([best.coord, one.coord], closed=True)
-        assert worth[0] >= worth[1] - 1e-2  # equal but for the batch's rounding, or better
+        worth = domain_worth([best.coord, one.coord], closed=False)
+        (passes, value), (one_passes, one_value) = worth
+        # equal but for the batch's rounding, or better
+        assert passes > one_passes or (passes == one_passes and value >= one_value - 1e-2)
     assert any(np.abs(a.coord - b.coord).max() > 0.1 for a, b in zip(kept, single, strict=True))
-    alone = sample_domains(domain, three[2:], sampling, layout=draw)[0]
+    alone = sample_domains(domain, three[2:], sampling, layout=draw, close=False)[0]
     np.testing.assert_array_equal(alone.coord, kept[2].coord)
+
+
+def test_every_candidate_begins_at_a_layout_of_its_own(models, monkeypatch):
+    domain, layout = models
+    seen = []
+
+    def spy(*args):
+        seen.append(draw_layouts(*args))
+        return seen[-1]
+
+    monkeypatch.setattr(domain_stage, "draw_layouts", spy)
+    draw, sampling = LayoutDraw(layout, Sampling(num_steps=4), 0.4), Sampling(num_steps=10)
+    asked = requests(HELICES)
+    for count in (1, 3):
+        sample_domains(
+            domain, [replace(asked[0], candidates=count)], sampling, layout=draw, close=False
+        )
+    one, three = (start.trans for start, _ in seen)
+    assert (len(one), len(three)) == (1, 3)
+    np.testing.assert_allclose(three[0], one[0], atol=1e-2)
+    assert min(float((three[k] - three[0]).abs().max()) for k in (1, 2)) > 1.0
 
 
 def test_candidates_are_judged_by_the_critic_and_by_paired_strands(models, monkeypatch):
@@ -127,9 +151,9 @@ def test_worth(helix, coil):
         acceptor = hydrogen_bonds(chain)
         far = np.abs(acceptor - np.arange(len(chain))) > 5
         paired = (far & (acceptor >= 0)).mean()
-        assert value == pytest.approx(logit + PAIRING * paired, abs=1e-3)
-    assert worth[1] == -np.inf
-    assert domain_worth([coil], closed=False) == [judge(coil).score]
+        assert value == (judge(chain).passes, pytest.approx(logit + PAIRING * paired, abs=1e-3))
+    assert worth[1] == (False, -np.inf)
+    assert domain_worth([coil], closed=False) == [(judge(coil).passes, judge(coil).score)]
 
 
 def test_from_the_command(tiny_weights):

@@ -48,11 +48,11 @@ def test_domains_keep_the_poses_that_samples_begin_in(net):
 
 def test_the_reward_is_the_sum_that_is_asked_for(net):
     chain, condition = designs(9.0)
-    config = replace(LATE, contacts=0.7, clash=0.3, drift=0.2, soundness=0.5)
+    config = replace(LATE, contacts=0.7, clash=0.3, drift=0.2, soundness=0.5, strain=0.1)
     reward, seen = reward_of_samples(net, PROCESS, condition, ["a"], config, chain)
     expected = (
         0.7 * seen["contacts"] - 0.3 * seen["overlap"] - 0.2 * seen["drift"]
-        + 0.5 * seen["soundness"]
+        + 0.5 * seen["soundness"] - 0.1 * seen["strain"]
     )  # fmt: skip
     assert float(reward.detach()) == pytest.approx(expected, abs=1e-5)
     assert 0 < seen["held_out"] < 1

@@ -10,7 +10,12 @@ from proteinweaver.evaluation.critic import load_critic, packed
 from proteinweaver.generation.condition import Piece, condition_for
 from proteinweaver.nets.condition import stack_conditions
 from proteinweaver.preference.reward_gradient import RewardGradientConfig
-from proteinweaver.preference.soft_rewards import soft_clash, soft_interface, soft_soundness
+from proteinweaver.preference.soft_rewards import (
+    soft_clash,
+    soft_interface,
+    soft_soundness,
+    soft_strain,
+)
 from proteinweaver.structure.backbone import Backbone
 from proteinweaver.structure.ideal import build_backbone
 
@@ -104,6 +109,27 @@ def test_soundness_is_what_the_critic_says_of_the_chains():
         )
     slope = torch.autograd.grad(votes.sum(), coord)[0]
     assert slope.isfinite().all() and float(slope[1, 50:].abs().max()) == 0.0 < slope.abs().max()
+
+
+def test_strain_is_of_the_bonds_of_linkers():
+    chain = build_backbone(torch.full((40,), -1.1), torch.full((40,), -0.75)).double()
+    pieces = [Piece(0, chain[:15].numpy(), "adapt"), Piece(25, chain[25:].numpy(), "adapt")]
+    condition = stack_conditions([condition_for(40, pieces), condition_for(30, pieces[:1])])
+    pulled = torch.stack((chain, chain))
+    assert soft_strain(pulled, condition).numpy() == pytest.approx([0.0, 0.0], abs=1e-4)
+    for cut, counts in ((5, False), (15, True), (20, True), (25, True), (30, False)):
+        pulled = torch.stack((chain, chain))
+        bond = pulled[0, cut, 0] - pulled[0, cut - 1, 2]
+        pulled[:, cut:] += 0.2 * bond / bond.norm()
+        pulled.requires_grad_()
+        strain = soft_strain(pulled, condition)
+        there = [counts, counts or cut == 25]  # the second chain ends after 30, one piece to 15
+        assert strain.tolist() == pytest.approx(
+            [np.log1p(4.0) if one else 0.0 for one in there], abs=2e-3
+        )
+        slope = torch.autograd.grad(strain.sum(), pulled)[0]
+        outward = float((slope[0, cut, 0] * bond / bond.norm()).sum())
+        assert outward == pytest.approx(2 * 0.2 / 0.01 / 5 if counts else 0.0, rel=0.01, abs=0.01)
 
 
 @pytest.mark.parametrize("settings", [{"soundness": -1.0}, {"soundness": 1.0, "branches": ()}])

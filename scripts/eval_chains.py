@@ -1,11 +1,13 @@
-"""What several draws of the linkers between found poses buy, and how weights draw them.
+"""What several draws of a chain buy, and how weights draw them.
 
     python scripts/build_domain_sets.py -o VALID --split valid --pairs 24 --triples 12
-    python scripts/eval_linkers.py VALID/SETS.jsonl --weights OLD/assembler.safetensors
+    python scripts/eval_chains.py VALID/SETS.jsonl --weights OLD/assembler.safetensors
         NEW/assembler.safetensors --out benchmarks/linkers.json
 
+    ... --poses noise     the same of chains that begin at noise
+
 Every set is placed once by the search (its likeliest pose), and chains are assembled from there,
-all draws in one batch, as ``linker_candidates`` does. One, the best of two and the best of four
+all draws in one batch, as ``chain_candidates`` does. One, the best of two and the best of four
 are compared: those that meet all checks first, then by the mean of branches 0 and 1 of the critic.
 Branch 2, which had no say, judges, and the expected share of native surroundings of linker
 residues (all branches) is told beside. Intervals (95%) draw sets; differences from the first
@@ -29,9 +31,9 @@ from proteinweaver.evaluation.intervals import Interval, mean_interval
 from proteinweaver.generation.chain_stage import (
     ChainSettings,
     chain_backbone,
+    chain_draws,
     chain_starts,
     chain_verdict,
-    draws_between_poses,
 )
 from proteinweaver.generation.config import AssembleConfig
 from proteinweaver.generation.domain_stage import DomainSample
@@ -50,7 +52,7 @@ Rows = list[list[tuple[float, float, bool, float]]]
 
 
 def placed(
-    sets: list[DomainSet], folder: Path
+    sets: list[DomainSet], folder: Path, poses: str
 ) -> tuple[list[DesignPlan], Parts, dict[int, FoundStart]]:
     """Plans of all sets, their domains, and where they begin."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -64,7 +66,8 @@ def placed(
         ]
         for plan in plans
     ]
-    starts, _ = chain_starts(plans, parts, range(len(plans)), StartPoses())
+    search = StartPoses() if poses == "found" else None
+    starts, _ = chain_starts(plans, parts, range(len(plans)), search)
     return plans, parts, starts
 
 
@@ -73,15 +76,16 @@ def drawn(
     plans: list[DesignPlan],
     parts: Parts,
     starts: dict[int, FoundStart],
+    chosen: list[int],
     critic: TrainedCritic,
 ) -> tuple[Rows, dict[int, float]]:
     """Four draws of every plan, judged; processor seconds a plan by number of draws."""
     sampling = check_sampler(assembler_sampler())
-    chosen, rows, seconds = list(starts), [], {}
+    rows, seconds = [], {}
     for draws in DRAWS:
         begun = time.process_time()
         settings = ChainSettings(sampling, candidates=draws)
-        found = draws_between_poses(plans, parts, chosen, starts, model, settings)
+        found = chain_draws(plans, parts, chosen, starts, model, settings)
         seconds[draws] = (time.process_time() - begun) / len(chosen)
     law = critic.calibration
     for p, own in found.items():
@@ -116,20 +120,22 @@ def main() -> None:
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("sets", type=Path)
     p.add_argument("--weights", type=Path, nargs="+", required=True)
+    p.add_argument("--poses", choices=("found", "noise"), default="found")
     p.add_argument("--work", type=Path, default=Path("runs/linkers"), help="for a spec file")
     p.add_argument("--out", type=Path, help="JSON file")
     a = p.parse_args()
     torch.set_num_threads(1)
     keep_freed_memory()
     critic = load_critic()
-    plans, parts, starts = placed(read_sets(a.sets), a.work)
+    plans, parts, starts = placed(read_sets(a.sets), a.work, a.poses)
     print(f"{len(starts)} of {len(plans)} sets placed")
+    chosen = list(starts) if a.poses == "found" else list(range(len(plans)))
     columns = ("soundness by branch 2", "meets all checks", "linker residues")
     told: dict[str, dict] = {}
     first: dict[int, np.ndarray] = {}
     for path in a.weights:
         model = load_model(path, device="cpu")
-        rows, seconds = drawn(model, plans, parts, starts, critic)
+        rows, seconds = drawn(model, plans, parts, starts, chosen, critic)
         for draws in DRAWS:
             found = kept(rows, draws)
             cells = {name: mean_interval(found[:, k]) for k, name in enumerate(columns)}
@@ -152,4 +158,4 @@ if __name__ == "__main__":
     try:
         main()
     except UserError as error:
-        sys.exit(f"eval_linkers: {error}")
+        sys.exit(f"eval_chains: {error}")

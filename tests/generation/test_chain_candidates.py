@@ -1,4 +1,4 @@
-"""Between found poses linkers are drawn several times, and the best chain is kept."""
+"""A chain, or its linkers between found poses, is drawn several times, and the best is kept."""
 
 from dataclasses import replace
 
@@ -55,8 +55,8 @@ def test_the_best_of_several_draws_is_kept(fields, monkeypatch):
 
     assemble_poses = chain_stage.assemble_poses
     monkeypatch.setattr(chain_stage, "assemble_poses", spy)
-    (single,) = assemble(**fields, linker_candidates=1).designs
-    (kept,) = assemble(**fields, linker_candidates=4).designs
+    (single,) = assemble(**fields, chain_candidates=1).designs
+    (kept,) = assemble(**fields, chain_candidates=4).designs
     assert single.found is not None and kept.found is not None
     assert [len(drawn) for drawn in seen] == [1, 4]
     np.testing.assert_array_equal(kept.found.coord, single.found.coord)  # one pose for all
@@ -75,7 +75,7 @@ def test_the_best_of_several_draws_is_kept(fields, monkeypatch):
         worth.append((all(verdict.checks.values()), logit(backbone)))
     assert np.array_equal(kept.backbone.coord, drawn[worth.index(max(worth))].coord)
     assert len(set(worth)) == 4
-    open_one = assemble(**fields, linker_candidates=3, close=False).designs[0]
+    open_one = assemble(**fields, chain_candidates=3, close=False).designs[0]
     scores = [judge(one.coord, label, None, inputs).score for one in seen[-1]]
     assert len(seen[-1]) == 3 and np.isfinite(scores).all()
     assert any(np.array_equal(open_one.backbone.coord, one.coord) for one in seen[-1])
@@ -93,18 +93,30 @@ def test_the_critic_is_named_where_it_may_choose(fields):
         return "critic" in make_kit(config, resolve_jobs(config)).settings["weights"]
 
     assert named()
-    assert not named(linker_candidates=1)
-    assert not named(poses="noise")
+    assert not named(chain_candidates=1)
+    assert named(domain=("40", "40"))
     assert not named(close=False)
-    assert not named(domain=("40", "40"))
-    assert not named(apart=("1 2 20",))
 
 
-def test_from_noise_a_chain_is_drawn_once(fields):
+def test_from_noise_all_of_the_chain_is_drawn(fields, monkeypatch):
+    seen = []
+
+    def spy(*args, **kwargs):
+        found = assemble_domains(*args, **kwargs)
+        seen.append(found)
+        return found
+
+    assemble_domains = chain_stage.assemble_domains
+    monkeypatch.setattr(chain_stage, "assemble_domains", spy)
     few = {**fields, "poses": "noise", "assembler_sampler": SamplerConfig(num_steps=3)}
-    one, four = (assemble(**few, linker_candidates=k).designs[0] for k in (1, 4))
+    one, kept = (assemble(**few, chain_candidates=k).designs[0] for k in (1, 3))
     assert one.found is None
-    np.testing.assert_array_equal(one.backbone.coord, four.backbone.coord)
+    single, drawn = (found for found in seen if found)
+    assert [len(single), len(drawn)] == [1, 3]
+    np.testing.assert_allclose(drawn[0].coord, single[0].coord, atol=1e-2)
+    assert np.abs(np.diff([own.coord for own in drawn], axis=0)).max(axis=(1, 2, 3)).min() > 1.0
+    assert any(np.array_equal(kept.backbone.coord, own.coord) for own in drawn)
+    assert kept.calls == one.calls
 
 
 def test_what_passes_comes_before_what_the_critic_likes():
@@ -127,8 +139,8 @@ def test_what_passes_comes_before_what_the_critic_likes():
 
 
 def test_no_draw_at_all_is_refused():
-    with pytest.raises(UserError, match="linker_candidates is 0; draw at least 1"):
-        AssembleConfig(domain=("a.pdb", "b.pdb"), linker_candidates=0)
+    with pytest.raises(UserError, match="chain_candidates is 0; draw at least 1"):
+        AssembleConfig(domain=("a.pdb", "b.pdb"), chain_candidates=0)
 
 
 @pytest.mark.parametrize("tries", [0, 17])
