@@ -1,7 +1,7 @@
 """Stage 2 for plans whose domains are there: where chains begin, their assembly, their verdict.
 
 Every chain is drawn several times in one batch, between poses that were found its linkers, else
-all of it, and one is kept.
+all of it, and one is kept. Where none meets all checks more are drawn.
 """
 
 import time
@@ -44,6 +44,10 @@ __all__ = [
     "chain_verdict",
 ]
 
+#: Times that a chain is drawn (each time `ChainSettings.candidates` of it) until one meets all
+#: checks.
+_TURNS = 3
+
 Parts = Sequence[Sequence[DomainSample]]
 
 
@@ -55,7 +59,8 @@ class ChainSettings:
     ----------
     sampling : Sampling
     candidates : int
-        Times that a chain is drawn: its linkers between found poses, else all of it.
+        Draws of a chain (of its linkers between found poses, else of all of it) of which one is
+        kept. Where none of several meets all checks as many are drawn again, twice at most.
     batch_size : int
     close, trajectory : bool
         See `proteinweaver.generation.assembly_stage.assemble_domains`.
@@ -126,11 +131,19 @@ def assembled_chains(
     dict of int to Assembly
         By position in `plans`. Coordinates that are not finite mark a failed sample.
     """
-    drawn = chain_draws(plans, parts, chosen, starts, model, settings)
-    return {
-        p: own[0] if len(own) == 1 else _kept(plans[p], parts[p], own, settings.close)
-        for p, own in drawn.items()
-    }
+    kept: dict[int, _Kept] = {}
+    left = list(chosen)
+    for turn in range(_TURNS):
+        drawn = chain_draws(plans, parts, left, starts, model, settings, turn)
+        if settings.candidates == 1:
+            return {p: own[0] for p, own in drawn.items()}
+        for p, own in drawn.items():
+            best = _best(plans[p], parts[p], own, settings.close)
+            kept[p] = best if p not in kept else _better(kept[p], best)
+        left = [p for p in left if not kept[p].worth[0]]
+        if not left:
+            break
+    return {p: one.chain for p, one in kept.items()}
 
 
 def chain_draws(
@@ -140,6 +153,7 @@ def chain_draws(
     starts: Mapping[int, FoundStart],
     model: LoadedModel,
     settings: ChainSettings,
+    turn: int = 0,
 ) -> dict[int, list[Assembly]]:
     """Draw every chosen plan as often as is asked, its draws in one batch.
 
@@ -147,6 +161,8 @@ def chain_draws(
     ----------
     plans, parts, chosen, starts, model, settings
         See `assembled_chains`.
+    turn : int, optional
+        So often they were drawn before; every turn has noise of its own.
 
     Returns
     -------
@@ -162,7 +178,7 @@ def chain_draws(
         requests = [
             request
             for p in own
-            for request in _candidates(_request(plans[p], parts[p], starts.get(p)), draws)
+            for request in _candidates(_request(plans[p], parts[p], starts.get(p)), draws, turn)
         ]
         chains = assemble(
             model,
@@ -177,23 +193,39 @@ def chain_draws(
     return drawn
 
 
-def _candidates(request: AssemblyRequest, draws: int) -> list[AssemblyRequest]:
+def _candidates(request: AssemblyRequest, draws: int, turn: int) -> list[AssemblyRequest]:
     key = request.key
-    others = (key.with_stage(f"{key.stage}.{k}") for k in range(1, draws))
-    return [request, *(replace(request, key=other) for other in others)]
+    numbers = range(turn * draws, (turn + 1) * draws)
+    stages = [f"{key.stage}.{k}" if k else key.stage for k in numbers]
+    return [replace(request, key=key.with_stage(stage)) for stage in stages]
 
 
-def _kept(
+@dataclass(frozen=True)
+class _Kept:
+    """The best draw of a chain so far, with the time and the calls of all, and its worth."""
+
+    chain: Assembly
+    worth: tuple[bool, float]
+
+
+def _best(
     plan: DesignPlan, parts: Sequence[DomainSample], drawn: Sequence[Assembly], closed: bool
-) -> Assembly:
-    """Keep the best of several draws, with the time of all."""
+) -> _Kept:
     begun = time.perf_counter()
     backbones = [chain_backbone(plan, one.coord) for one in drawn]
     verdicts = [chain_verdict(plan, backbone, parts) for backbone in backbones]
     worth = chain_worth(backbones, verdicts, closed)
-    best = drawn[max(range(len(drawn)), key=lambda k: worth[k])]
+    best = max(range(len(drawn)), key=lambda k: worth[k])
     seconds = sum(one.seconds for one in drawn) + time.perf_counter() - begun
-    return replace(best, seconds=seconds)
+    return _Kept(replace(drawn[best], seconds=seconds), worth[best])
+
+
+def _better(one: _Kept, two: _Kept) -> _Kept:
+    best = max(one, two, key=lambda kept: kept.worth)
+    seconds, calls = (
+        getattr(one.chain, name) + getattr(two.chain, name) for name in ("seconds", "calls")
+    )
+    return replace(best, chain=replace(best.chain, seconds=seconds, calls=calls))
 
 
 def chain_verdict(plan: DesignPlan, backbone: Backbone, parts: Sequence[DomainSample]) -> Verdict:

@@ -138,7 +138,8 @@ class AssembleConfig(RequestConfig):
         Found poses of a joint, the likeliest first, that designs of one order and one set of
         lengths take in turn; 1: all share one pose and differ in their linkers.
     chain_candidates : int
-        Chains drawn for every one that is kept: its linkers between found poses, else all of it.
+        Draws of a chain (of its linkers between found poses, else of all of it) of which one is
+        kept. Where none of several meets all checks as many are drawn again, twice at most.
     """
 
     spec: str = ""

@@ -83,6 +83,39 @@ def test_the_best_of_several_draws_is_kept(fields, monkeypatch):
     assert kept.timing["assembly_s"] > drawn[0].seconds
 
 
+def test_where_no_draw_meets_all_checks_more_are_drawn(fields, monkeypatch):
+    turns, verdict = [], chain_stage.chain_verdict
+    passes = {0: False, 1: False}  # by turn; later ones pass
+
+    def spy(*args):
+        turns.append(args[-1])
+        return chain_draws(*args)
+
+    def told(*args):
+        sound = passes.get(turns[-1], True)
+        return replace(verdict(*args), checks={"told": sound})
+
+    chain_draws = chain_stage.chain_draws
+    monkeypatch.setattr(chain_stage, "chain_draws", spy)
+    monkeypatch.setattr(chain_stage, "chain_verdict", told)
+    few = {**fields, "assembler_sampler": SamplerConfig(num_steps=3, repulsion=0.3)}
+    (late,) = assemble(**few).designs
+    assert turns == [0, 1, 2]
+    passes[1] = True
+    (second,) = assemble(**few).designs
+    assert turns[3:] == [0, 1]
+    assert np.abs(late.backbone.coord - second.backbone.coord).max() > 0.1
+    assert late.calls * 2 == second.calls * 3
+    passes[0] = True
+    assemble(**few)
+    assert turns[5:] == [0]
+    passes.update({0: False, 1: False, 2: False})
+    assemble(**few, chain_candidates=1)
+    assert turns[6:] == [0]  # one draw is one draw
+    assemble(**few)
+    assert turns[7:] == [0, 1, 2]  # and then the best of what there is
+
+
 def test_the_critic_is_named_where_it_may_choose(fields):
     """Its hash is part of what a run is, so only where it has a say."""
     fine = {"device": "cpu", "domain_candidates": 1}
