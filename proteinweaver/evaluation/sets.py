@@ -1,5 +1,6 @@
 """Sets of backbones to evaluate: a folder of files, a run folder, or an npz of coordinates."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,11 @@ def _from_npz(path: Path) -> list[Backbone]:
 
 
 def natives_of_length(
-    store: StructureStore, split: str, length: int, tolerance: float = 0.1, n: int | None = None
+    store: StructureStore,
+    splits: Sequence[str],
+    length: int,
+    tolerance: float = 0.1,
+    n: int | None = None,
 ) -> list[Backbone]:
     """Choose native domains of about one length, at most one per cluster, nearest first.
 
@@ -72,8 +77,8 @@ def natives_of_length(
     ----------
     store : StructureStore
         Single domains.
-    split : {"valid", "test", "train"}
-        Which part.
+    splits : sequence of {"valid", "test", "train"}
+        Which parts.
     length : int
         Residues wanted.
     tolerance : float, optional
@@ -85,7 +90,7 @@ def natives_of_length(
     -------
     list of Backbone
     """
-    members = store.members(split)
+    members = np.concatenate([store.members(split) for split in splits])
     away = np.abs(store.lengths[members] - length)
     order = members[np.argsort(away, kind="stable")]
     chosen: list[Backbone] = []

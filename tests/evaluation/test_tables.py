@@ -180,7 +180,7 @@ def test_native_tasks_of_the_held_out_chains(data_dir):
 @pytest.mark.realdata
 def test_natives_are_matched_in_length(data_dir):
     store = StructureStore(data_dir / "domains.npz")
-    chosen = natives_of_length(store, "valid", 100, n=20)
+    chosen = natives_of_length(store, ("valid",), 100, n=20)
     assert len(chosen) == 20
     assert all(90 <= len(chain) <= 110 for chain in chosen)
     away = [abs(len(chain) - 100) for chain in chosen]
