@@ -5,8 +5,9 @@
 
 A length up to ``--single`` is one generated domain; a longer one is a design of domains of about
 100 residues. Of every length: the median wall time of a whole design (both stages, closing,
-checks; nothing written), of one network call, and the floor of that call: its floating-point
-operations (counted by torch) over the matrix rate measured in the same run.
+checks; nothing written), of one network call, on one chain and on as many as a design draws in a
+batch, and the floor of that call: its floating-point operations (counted by torch) over the matrix
+rate measured in the same run.
 """
 
 import argparse
@@ -24,14 +25,18 @@ from proteinweaver.diffusion.field import FrameField
 from proteinweaver.generation.commands import design, generate
 from proteinweaver.generation.config import DesignConfig, GenerateConfig
 from proteinweaver.generation.model import LoadedModel, load_model
-from proteinweaver.nets.condition import unconditional
+from proteinweaver.generation.settings import CANDIDATES, CHAIN_CANDIDATES
+from proteinweaver.nets.condition import stack_conditions, unconditional
 
 
-def network_call(model: LoadedModel, length: int, repeats: int) -> tuple[float, float, float]:
+def network_call(
+    model: LoadedModel, length: int, repeats: int, batch: int = 1
+) -> tuple[float, float, float]:
     """Wall and processor seconds and floating-point operations of one network call."""
-    field = FrameField(model.net, model.process, unconditional(length))
-    trans = torch.randn(1, length, 3)
-    rot = torch.eye(3).expand(1, length, 3, 3)
+    condition = stack_conditions([unconditional(length)] * batch)
+    field = FrameField(model.net, model.process, condition)
+    trans = torch.randn(batch, length, 3)
+    rot = torch.eye(3).expand(batch, length, 3, 3)
     field.denoise(trans, rot, 0.5)
     with FlopCounterMode(display=False) as counter:
         field.denoise(trans, rot, 0.5)
@@ -57,8 +62,8 @@ def main() -> None:
     print(
         f"{platform.machine()}, {options.threads} threads, matrix rate {rate / 1e9:.0f} GFLOP/s\n"
     )
-    print("| length | domains | s per design | call ms | call GFLOP | call / floor |")
-    print("|---|---|---|---|---|---|")
+    print("| length | domains | s per design | call ms | call GFLOP | call / floor | of a batch |")
+    print("|---|---|---|---|---|---|---|")
     for length in map(int, options.lengths.split(",")):
         domains = 1 if length <= options.single else max(2, round(length / 100))
 
@@ -69,9 +74,10 @@ def main() -> None:
 
         one()
         seconds, _ = medians(one, options.repeats)
-        call, _, flops = network_call(
-            models["domain" if domains == 1 else "assembler"], length, 10
-        )
+        model = models["domain" if domains == 1 else "assembler"]
+        draws = CANDIDATES if domains == 1 else CHAIN_CANDIDATES
+        call, _, flops = network_call(model, length, 10)
+        together, _, work = network_call(model, length, 10, draws)
         row = {
             "length": length,
             "domains": domains,
@@ -79,11 +85,14 @@ def main() -> None:
             "call_seconds": call,
             "call_flops": flops,
             "call_over_floor": call * rate / flops,
+            "batch": draws,
+            "batch_call_seconds": together,
+            "batch_call_over_floor": together * rate / work,
         }
         rows.append(row)
         print(
             f"| {length} | {domains} | {seconds:.2f} | {1e3 * call:.1f} | {flops / 1e9:.2f} "
-            f"| {row['call_over_floor']:.1f} |",
+            f"| {row['call_over_floor']:.1f} | {row['batch_call_over_floor']:.1f} ({draws}) |",
             flush=True,
         )
     if options.out:

@@ -5,6 +5,8 @@
 
     python scripts/compare_optimizers.py --data DIR --minutes 5 --seeds 1 --rates 0.3,1,3
         first: every optimizer at multiples of the rate it is started from
+    python scripts/compare_optimizers.py --data DIR --optimizers adamw,mars_adamw@0.3 ...
+        then: each at the multiple that did best
 
 Each run starts from nothing, has the same network, batches and noise (by seed), and the same time:
 CPU seconds of its own process on a CPU, so that other work on the machine does not decide, wall
@@ -110,7 +112,7 @@ def main() -> int:
     p.add_argument("--synthetic", action="store_true", help="made-up chains, to try the script")
     p.add_argument("--small", action="store_true", help="a network of two narrow blocks")
     p.add_argument("--stage", default="domain", choices=("domain", "assembler"))
-    p.add_argument("--optimizers", default=",".join(SETTINGS))
+    p.add_argument("--optimizers", default=",".join(SETTINGS), help="NAME or NAME@MULTIPLE, ...")
     p.add_argument("--rates", default="1", help="multiples of the rate an optimizer starts from")
     p.add_argument("--minutes", type=float, default=20.0)
     p.add_argument("--seeds", type=int, default=3)
@@ -128,8 +130,9 @@ def main() -> int:
     rows, baseline = [], np.zeros(0)
     print("| optimizer | rate x | steps | held-out loss | difference to the first row |")
     print("|---|---|---|---|---|")
-    for name in names:
-        for rate in rates:
+    for text in names:
+        name, _, own = text.partition("@")
+        for rate in [float(own)] if own else rates:
             runs = [one_run(a, name, seed, rate) for seed in range(a.seeds)]
             losses = np.array([run["total"] for run in runs])
             baseline = baseline if len(baseline) else losses
