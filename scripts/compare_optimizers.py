@@ -45,7 +45,7 @@ from proteinweaver.training.tasks import held_out_rows
 
 def one_run(a: argparse.Namespace, name: str, seed: int, rate: float) -> dict[str, float]:
     """Train and return the last held-out losses, or those of an earlier call."""
-    out = Path(a.folder) / f"{name}-x{rate:g}-seed{seed}"
+    out = Path(a.folder) / f"{name}-x{rate:g}-{a.minutes:g}min-{a.residues}-seed{seed}"
     kept = out / "result.json"
     if kept.is_file():
         return json.loads(kept.read_text())

@@ -4,10 +4,11 @@
     python scripts/eval_chains.py VALID/SETS.jsonl --weights OLD/assembler.safetensors
         NEW/assembler.safetensors --out benchmarks/linkers.json
 
-    ... --poses noise     the same of chains that begin at noise
+    ... --poses noise --out benchmarks/chains-noise.json
 
-Every set is placed once by the search (its likeliest pose), and chains are assembled from there,
-all draws in one batch, as ``chain_candidates`` does. One, the best of two and the best of four
+Every set is placed once by the search (its likeliest pose) and its chain assembled from there, or
+from noise, all draws in one batch, as ``chain_candidates`` does (but once, whether or not one
+meets all checks). One, the best of two and the best of four
 are compared: those that meet all checks first, then by the mean of branches 0 and 1 of the critic.
 Branch 2, which had no say, judges, and the expected share of native surroundings of linker
 residues (all branches) is told beside. Intervals (95%) draw sets; differences from the first
@@ -128,8 +129,8 @@ def main() -> None:
     keep_freed_memory()
     critic = load_critic()
     plans, parts, starts = placed(read_sets(a.sets), a.work, a.poses)
-    print(f"{len(starts)} of {len(plans)} sets placed")
     chosen = list(starts) if a.poses == "found" else list(range(len(plans)))
+    print(f"{len(chosen)} of {len(plans)} sets")
     columns = ("soundness by branch 2", "meets all checks", "linker residues")
     told: dict[str, dict] = {}
     first: dict[int, np.ndarray] = {}

@@ -53,6 +53,7 @@ def rows_of(options: argparse.Namespace) -> list[Row]:
     settings = {
         "mode": options.mode, "source": options.source, "seed": options.seed, "each": options.each,
         "weights": load_model("assembler", device="cpu").sha256[:12],
+        "chain_candidates": AssembleConfig.chain_candidates,
     }  # fmt: skip
     rows: list[Row] = []
     if options.rows and options.rows.is_file():

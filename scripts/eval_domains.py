@@ -67,7 +67,7 @@ def controls(
         for k, coord in enumerate(glued_fragments(pool, length, n, rng))
     ]
     sizes = [len(chain) for chain in natives]
-    note = f"{' and '.join(splits)}, {min(sizes)}-{max(sizes)} residues, one per cluster"
+    note = f"{' and '.join(splits)} split, {min(sizes)}-{max(sizes)} residues, one per cluster"
     return [
         domain_summary("natives", natives, max_pairs=max_pairs, note=note),
         domain_summary(f"natives + {NOISE} A", noisy, max_pairs=max_pairs, note=note),

@@ -32,7 +32,7 @@ def generate(
             "--fold",
             metavar="alpha|beta|mixed",
             help="Class of the blueprints that are drawn.",
-            show_default="as natives have it",
+            show_default="as natives have it, each a fifth at least",
         ),
     ] = None,
     candidates: Annotated[

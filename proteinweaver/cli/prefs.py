@@ -71,6 +71,12 @@ def prefs(
     )
     for kind, line in result.problems:
         typer.echo(f"left out, {kind}: {line}", err=True)
+    for run in result.chosen:
+        typer.echo(
+            f"{run}: each chain is the best of several draws, so no sample of the model; to learn"
+            " from, sample with chain_candidates=1",
+            err=True,
+        )
     if not quiet:
         for name, row in result.card.items():
             entry = CATALOGUE.get(name)

@@ -255,11 +255,11 @@ class _Model:
                 kinds.append(kind)
                 tables.append(table)
                 weights.append(share * table.sum())
-            pick = _pick(np.array(weights), rng)
+            pick = _pick(np.array(weights), rng.random())
             kind, table = kinds[pick], tables[pick]
             if kind == END:
                 return text + "L" * left
-            loop, extra = divmod(_pick(table.reshape(-1), rng), table.shape[1])
+            loop, extra = divmod(_pick(table.reshape(-1), rng.random()), table.shape[1])
             text += "L" * loop + kind * extra
             left -= loop + extra
             state = state[1] + kind
@@ -271,10 +271,10 @@ class _Model:
         return np.asarray(self.loop[pair][:, None] * self.element[kind] * rest)
 
 
-def _pick(weights: NDArray[np.float64], place: np.random.Generator | float) -> int:
+def _pick(weights: NDArray[np.float64], place: float) -> int:
+    """Position at which the cumulative weights pass a share of their sum, in [0, 1)."""
     cumulative = np.cumsum(weights)
-    share = place if isinstance(place, float) else place.random()
-    return int(np.searchsorted(cumulative, share * cumulative[-1], side="right"))
+    return int(np.searchsorted(cumulative, place * cumulative[-1], side="right"))
 
 
 @lru_cache(maxsize=16)
@@ -282,7 +282,7 @@ def _model(fold: Fold, longest: int, loop_tilt: float, strand_tilt: float) -> _M
     return _Model(fold, longest, loop_tilt, strand_tilt)
 
 
-def _draw_fold(length: int, place: np.random.Generator | float) -> Fold:
+def _draw_fold(length: int, place: float) -> Fold:
     row = _counts()["class"][str(int(np.searchsorted(LENGTH_BINS, length, side="right")))]
     share = np.array([row.get(fold, 0.0) for fold in FOLDS])
     share = np.maximum(share / share.sum(), _LEAST_SHARE)
@@ -328,8 +328,8 @@ def draw_blueprint(
     Raises
     ------
     UserError
-        If the length is below 1, the class is unknown, or the class cannot be met in so few
-        residues.
+        If the length is below 1, the class is unknown, the place is none, or the class cannot be
+        met in so few residues.
     """
     if length < 1:
         raise UserError(
@@ -337,6 +337,8 @@ def draw_blueprint(
         )
     if fold is not None and fold not in FOLDS:
         raise UserError(f"fold class {fold!r} is unknown; choose {', '.join(FOLDS)}")
+    if place is not None and not 0 <= place < 1:
+        raise UserError(f"place is {place}; give 0 or more and less than 1")
     rng = (
         generator
         if isinstance(generator, np.random.Generator)
@@ -346,7 +348,7 @@ def draw_blueprint(
         return "L" * length
     for _ in range(_CLASSES):
         # drawn once for many tries: classes are met with different ease, yet each keeps its share
-        wanted = fold or _draw_fold(length, rng if place is None else place)
+        wanted = fold or _draw_fold(length, rng.random() if place is None else place)
         place = None  # a class that cannot be met gives way to a drawn one
         # sizes in steps of 64 let designs of similar length share one recursion
         model = _model(wanted, -(-length // 64) * 64, loop_tilt, strand_tilt)

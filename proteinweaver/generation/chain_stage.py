@@ -113,7 +113,7 @@ def assembled_chains(
     model: LoadedModel,
     settings: ChainSettings,
 ) -> dict[int, Assembly]:
-    """Assemble the chosen plans, from where they begin.
+    """Assemble the chosen plans, from where they begin, and keep the best draw of each.
 
     Parameters
     ----------
@@ -131,12 +131,13 @@ def assembled_chains(
     dict of int to Assembly
         By position in `plans`. Coordinates that are not finite mark a failed sample.
     """
+    if settings.candidates == 1:
+        drawn = chain_draws(plans, parts, chosen, starts, model, settings)
+        return {p: own[0] for p, own in drawn.items()}
     kept: dict[int, _Kept] = {}
     left = list(chosen)
-    for turn in range(_TURNS):
+    for turn in range(_TURNS if settings.close else 1):  # open bonds fail in any draw
         drawn = chain_draws(plans, parts, left, starts, model, settings, turn)
-        if settings.candidates == 1:
-            return {p: own[0] for p, own in drawn.items()}
         for p, own in drawn.items():
             best = _best(plans[p], parts[p], own, settings.close)
             kept[p] = best if p not in kept else _better(kept[p], best)
@@ -222,9 +223,8 @@ def _best(
 
 def _better(one: _Kept, two: _Kept) -> _Kept:
     best = max(one, two, key=lambda kept: kept.worth)
-    seconds, calls = (
-        getattr(one.chain, name) + getattr(two.chain, name) for name in ("seconds", "calls")
-    )
+    seconds = one.chain.seconds + two.chain.seconds
+    calls = one.chain.calls + two.chain.calls
     return replace(best, chain=replace(best.chain, seconds=seconds, calls=calls))
 
 

@@ -1,10 +1,10 @@
 """Which of several draws is kept: of a generated domain, or of an assembled chain.
 
-Draws of one blueprint differ most in what the last steps decide: whether strands pair and how all
-of it packs (docs/training.md, question 32). A few draws and a choice are therefore cheaper than
-steps. Those that meet all checks come first. Then the choice is the critic's, which sees packing,
-of domains with a word of the long-range hydrogen bonds, which it hardly counts (questions 42, 46
-and 49).
+Draws of one blueprint differ in their layout, which decides how wide they are, and in what the
+last steps decide: whether strands pair and how all of it packs (docs/training.md, questions 32 and
+49). A few draws and a choice are therefore cheaper than steps. Those that meet all checks come
+first. Then the choice is the critic's, which sees packing, of domains with a word of the
+long-range hydrogen bonds, which it hardly counts (questions 42 and 46).
 """
 
 import math

@@ -46,7 +46,9 @@ _FORCES = ClosureForces(hydrogen_bond=6.0, hydrogen_bond_reach=4.0)
 #: Adam steps and their first size: as good as twice as many of 0.1 A at half the force.
 _STEPS, _RATE = 100, 0.15
 _CLOSED_AT_ONCE = 32
-_GOLDEN = (5**0.5 - 1) / 2
+#: From design to design, of the places that choose fold classes, by domain of the chain. No one is
+#: a rational sum of others, so that classes of one domain go with all of another.
+_PLACE_STEPS = ((5**0.5 - 1) / 2, *(prime**0.5 % 1 for prime in (2, 3, 7, 11, 13, 17, 19)))
 
 
 @dataclass(frozen=True)
@@ -62,12 +64,14 @@ class DomainRequest:
     blueprint : str, optional
         Secondary structure to ask for, `length` letters HEL; empty: drawn.
     fold : {"", "alpha", "beta", "mixed"}, optional
-        Class of a blueprint to draw; empty: as natives have it.
+        Class of a blueprint to draw; empty: as natives have it, each a fifth at least.
     loop_tilt, strand_tilt : float, optional
         Make loops of a blueprint to draw shorter, strands longer.
     candidates : int, optional
         Times it is drawn, each from a layout of its own, in one batch; the best is kept
         (`proteinweaver.generation.choice`).
+    number : int, optional
+        Which domain of its chain it is, from 0.
     """
 
     length: int
@@ -77,6 +81,7 @@ class DomainRequest:
     loop_tilt: float = 0.0
     strand_tilt: float = 0.0
     candidates: int = 1
+    number: int = 0
 
     def candidate_keys(self) -> list[NoiseKey]:
         """Return addresses of the noise of every draw."""
@@ -86,19 +91,21 @@ class DomainRequest:
     def drawn_blueprint(self) -> str:
         """Return the blueprint, drawn if none is given.
 
-        Fold classes of the designs of a job are spread evenly: their places are multiples of the
-        golden ratio, from one of the job's own.
+        Fold classes of the designs of a job are spread evenly: their places are a Kronecker
+        sequence (multiples of an irrational number, without their whole parts) that begins at a
+        place of the job's own.
         """
         if self.blueprint:
             return self.blueprint
         key = self.key
         seed = derive_seed(key.seed, key.job, key.index, key.stage, "blueprint")
         first = derive_seed(key.seed, key.job, key.stage, "fold") / 2**64
+        step = _PLACE_STEPS[self.number % len(_PLACE_STEPS)]
         return draw_blueprint(
             self.length,
             seed,
             fold=self.fold or None,
-            place=(first + key.index * _GOLDEN) % 1.0,
+            place=(first + key.index * step) % 1.0,
             loop_tilt=self.loop_tilt,
             strand_tilt=self.strand_tilt,
         )

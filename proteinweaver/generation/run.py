@@ -33,6 +33,10 @@ from proteinweaver.io.wishes import PassBudget
 
 __all__ = ["OnEvent", "RunEvent", "RunResult", "run_designs"]
 
+#: Raised whenever the same seed and settings come to make other designs: a run begun before is not
+#: gone on with.
+_DRAWS = 2
+
 
 @dataclass(frozen=True)
 class RunEvent:
@@ -196,7 +200,7 @@ def _open_folder(
     }
     return RunFolder.open(
         config.out,
-        identity={**shared, "weights": kit.settings["weights"]},
+        identity={**shared, "weights": kit.settings["weights"], "draws": _DRAWS},
         jobs={job.spec.name: job.identity for job in jobs},
         record=record,
         shard=Shard.parse(config.shard),

@@ -24,7 +24,7 @@ from proteinweaver.evaluation.linker_law import FLANK
 from proteinweaver.evaluation.pose_finder import FinderSettings, Found, found_joint
 from proteinweaver.evaluation.stretches import Stretches
 from proteinweaver.evaluation.superposition import move
-from proteinweaver.generation.jobs import DesignPlan, Job, plan_design
+from proteinweaver.generation.jobs import DesignPlan, plan_design
 from proteinweaver.generation.settings import POSE_TRIES
 from proteinweaver.structure.residues import GLY, UNKNOWN
 from samplers.noise import derive_seed
@@ -45,25 +45,18 @@ _KEPT = 64
 _NEAREST, _CLASH, _CLASHES = 300, 4.0, 3
 
 
-def _may_be_found(job: Job) -> bool:
-    """Tell whether poses are looked for in any design of a job, before its files are looked into.
-
-    Two to four domains are given, none to be generated, and nothing is asked of their poses.
-    """
-    spec = job.spec
-    asked = spec.contacts or spec.apart or spec.keep_pose or spec.context
-    given = not any(source.generated for source in job.sources)
-    return job.start is None and 2 <= len(job.sources) <= _DOMAINS and given and not asked
-
-
 def can_be_found(plan: DesignPlan) -> bool:
     """Tell whether poses are looked for before a plan is assembled.
 
-    All domains, four at most, are given, with residue types, unbroken ends and insides that are
-    kept, and their poses are left open: no kept pose, no context, no distances, no helix or strand
-    as a linker, no chain to vary.
+    Two to four domains, all given, with residue types, unbroken ends and insides that are kept,
+    and their poses are left open: no kept pose, no context, no distances, no helix or strand as a
+    linker, no chain to vary.
     """
-    if not _may_be_found(plan.job) or set(plan.ss) & set("HE"):
+    job, spec = plan.job, plan.job.spec
+    asked = spec.contacts or spec.apart or spec.keep_pose or spec.context
+    if job.start is not None or asked or set(plan.ss) & set("HE"):
+        return False
+    if not 2 <= len(job.sources) <= _DOMAINS:
         return False
     return all(
         source.backbone is not None

@@ -263,6 +263,7 @@ def _domain_request(plan: DesignPlan, segment: Segment, config: RunConfig) -> Do
         loop_tilt=getattr(config, "loop_tilt", 0.0),
         strand_tilt=getattr(config, "strand_tilt", 0.0),
         candidates=getattr(config, "domain_candidates", 1),
+        number=segment.source,
     )
 
 

@@ -49,7 +49,8 @@ class DomainSpec:
     blueprint : str, optional
         Secondary structure of a generated domain, such as ``"L3 H14 L3 E6"``; it fixes the length.
     fold : {"", "alpha", "beta", "mixed"}, optional
-        Class of the blueprint that is drawn where none is given; empty: as natives have it.
+        Class of the blueprint that is drawn where none is given; empty: as natives have it, each a
+        fifth at least.
     name : str, optional
         Label in the side file; what wishes and orders call it.
     library : str, optional

@@ -20,7 +20,7 @@ from proteinweaver.evaluation.samples import Entry, find_entries, read_sample
 from proteinweaver.preference.rewards import Reward, Score
 from proteinweaver.preference.subjects import Subject
 
-__all__ = ["Candidate", "Found", "find_candidates", "plan_of", "side_content"]
+__all__ = ["Candidate", "Found", "draws_of_a_chain", "find_candidates", "plan_of", "side_content"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +113,15 @@ def plan_of(side: Mapping[str, Any], inputs: NDArray[np.float64]) -> str:
     whole = hashlib.sha256(told.encode())
     whole.update(np.round(np.nan_to_num(inputs, nan=-999.0), 3).astype("<f8").tobytes())
     return whole.hexdigest()[:16]
+
+
+def draws_of_a_chain(run: Path) -> int:
+    """Tell of how many draws the chains of a run folder are the best; 1 where it does not say."""
+    try:
+        told = json.loads((run / "run.json").read_text(encoding="utf-8"))
+        return int(told["identity"]["chain_candidates"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 1
 
 
 def find_candidates(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from proteinweaver.errors import UserError
-from proteinweaver.preference.candidates import Candidate, find_candidates
+from proteinweaver.preference.candidates import Candidate, draws_of_a_chain, find_candidates
 from proteinweaver.preference.comparisons import Comparison, PairSettings, compare, summary
 from proteinweaver.preference.pair_file import write_pairs
 from proteinweaver.preference.rewards import reward_of
@@ -69,6 +69,8 @@ class PrefsResult:
         See `reward_card`.
     problems : tuple of (str, str)
         Kind of fault and a line, for every design left out.
+    chosen : tuple of str
+        Run folders whose chains are the best of several draws, which are no samples of the model.
     """
 
     pairs: int
@@ -76,6 +78,7 @@ class PrefsResult:
     summary: Mapping[str, Any]
     card: Mapping[str, Mapping[str, float | None]]
     problems: tuple[tuple[str, str], ...]
+    chosen: tuple[str, ...] = ()
 
 
 def reward_card(candidates: Sequence[Candidate]) -> dict[str, dict[str, float | None]]:
@@ -143,7 +146,8 @@ def make_pairs(request: PrefsRequest) -> PrefsResult:
         "card": card,
     }
     write_pairs(out, header, comparisons)
-    return PrefsResult(pairs, len(found.candidates), told, card, found.problems)
+    chosen = tuple(run for run in request.paths if draws_of_a_chain(Path(run)) > 1)
+    return PrefsResult(pairs, len(found.candidates), told, card, found.problems, chosen)
 
 
 def _held_out(

@@ -59,8 +59,8 @@ class RewardGradientConfig:
         chain with its linkers closed, and below ``start = 1`` the others too. The critic does not
         see overlaps, so soundness wants a weight on them beside it.
     strain : float
-        Weight of the strain of linkers' peptide bonds that closing leaves; 0 where nothing is
-        closed.
+        Weight of the strain of linkers' peptide bonds that closing leaves; above 0 chains are
+        closed from noise (``start = 1``) too.
     drift : float
         Weight of the mean square drift of the insides (A^2).
     branches : tuple of int

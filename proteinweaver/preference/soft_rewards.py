@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from proteinweaver.evaluation.critic import TrainedCritic
+from proteinweaver.evaluation.geometry import PEPTIDE_BOND
 from proteinweaver.nets.condition import Condition
 from proteinweaver.nets.critic_graph import pack
 
@@ -18,7 +19,7 @@ __all__ = ["soft_clash", "soft_interface", "soft_soundness", "soft_strain"]
 _CONTACT, _SOFTNESS, _CONTACTS = 8.0, 1.0, 15.0  # A, A, contacts that a junction needs
 _TOUCH = 4.0  # A
 _NEAR_IN_CHAIN = 3
-_PEPTIDE, _BOND_ROOM = 1.329, 0.1  # A, C-N distance and what the hard check allows
+_BOND_ROOM = 0.1  # A, what the hard check allows a peptide bond
 
 
 def _between(ca: Tensor, piece: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,7 +97,7 @@ def soft_strain(coord: Tensor, condition: Condition) -> Tensor:
     bonded = (condition.index.diff(dim=1) == 1) & real[:, 1:]
     free = (piece[:, 1:] < 0) | (piece[:, 1:] != piece[:, :-1])
     gap = (coord[:, 1:, 0] - coord[:, :-1, 2]).square().sum(-1)
-    off = ((gap + 1e-6).sqrt() - _PEPTIDE) / _BOND_ROOM
+    off = ((gap + 1e-6).sqrt() - PEPTIDE_BOND) / _BOND_ROOM
     return torch.log1p((off.square() * (bonded & free)).sum(1))
 
 

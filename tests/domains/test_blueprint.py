@@ -50,6 +50,12 @@ def test_places_choose_classes_in_their_shares() -> None:
         assert found.count(fold) / 200 == pytest.approx(share, abs=0.01)
 
 
+@pytest.mark.parametrize("place", [-0.1, 1.0, float("nan")])
+def test_places_that_are_none_are_refused(place) -> None:
+    with pytest.raises(UserError, match=r"place is .*; give 0 or more and less than 1"):
+        draw_blueprint(60, 0, place=place)
+
+
 def test_strands_never_lie_alone() -> None:
     texts = [draw_blueprint(30, seed) for seed in range(200)]
     assert not any([run.kind for run in elements(text)] in (["E"], []) for text in texts)

@@ -185,6 +185,11 @@ def test_natives_are_matched_in_length(data_dir):
     assert all(90 <= len(chain) <= 110 for chain in chosen)
     away = [abs(len(chain) - 100) for chain in chosen]
     assert away == sorted(away)
+    more = natives_of_length(store, ("valid", "train"), 100, n=200)
+    clusters = dict(zip(store.arrays["ids"].tolist(), store.arrays["cluster40"], strict=True))
+    assert len({int(clusters[chain.name]) for chain in more}) == len(more) == 200
+    away = [abs(len(chain) - 100) for chain in more]
+    assert away == sorted(away)
 
 
 @pytest.mark.parametrize(

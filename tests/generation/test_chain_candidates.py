@@ -55,6 +55,7 @@ def test_the_best_of_several_draws_is_kept(fields, monkeypatch):
 
     assemble_poses = chain_stage.assemble_poses
     monkeypatch.setattr(chain_stage, "assemble_poses", spy)
+    monkeypatch.setattr(chain_stage, "_TURNS", 1)
     (single,) = assemble(**fields, chain_candidates=1).designs
     (kept,) = assemble(**fields, chain_candidates=4).designs
     assert single.found is not None and kept.found is not None
@@ -83,37 +84,56 @@ def test_the_best_of_several_draws_is_kept(fields, monkeypatch):
     assert kept.timing["assembly_s"] > drawn[0].seconds
 
 
-def test_where_no_draw_meets_all_checks_more_are_drawn(fields, monkeypatch):
-    turns, verdict = [], chain_stage.chain_verdict
-    passes = {0: False, 1: False}  # by turn; later ones pass
+@pytest.mark.parametrize(
+    ("worths", "turns", "best"),  # of the best draw of every turn
+    [
+        ([(True, 0.0)], 1, 0),
+        ([(False, 9.0), (True, 0.0)], 2, 1),
+        ([(False, 1.0), (False, 3.0), (False, 2.0)], 3, 1),  # then the best of what there is
+        ([(False, 3.0), (False, 1.0), (False, 2.0)], 3, 0),
+    ],
+)
+def test_where_no_draw_meets_all_checks_more_are_drawn(fields, monkeypatch, worths, turns, best):
+    seen, chain_draws = [], chain_stage.chain_draws
 
     def spy(*args):
-        turns.append(args[-1])
+        seen.append(chain_draws(*args))
+        return seen[-1]
+
+    def told(backbones, *_):
+        return [(False, -1.0), worths[len(seen) - 1]]  # the second draw is the better one
+
+    monkeypatch.setattr(chain_stage, "chain_draws", spy)
+    monkeypatch.setattr(chain_stage, "chain_worth", told)
+    few = {**fields, "assembler_sampler": SamplerConfig(num_steps=3, repulsion=0.3)}
+    (design,) = assemble(**few).designs
+    assert len(seen) == turns
+    assert np.array_equal(design.backbone.coord, seen[best][0][1].coord)
+    assert design.calls == turns * seen[0][0][0].calls
+    assert design.timing["assembly_s"] > sum(own.seconds for turn in seen for own in turn[0])
+    assert len({own.coord.tobytes() for turn in seen for own in turn[0]}) == 2 * turns
+
+
+def test_only_what_fails_is_drawn_again(fields, monkeypatch):
+    turns, chain_draws = [], chain_stage.chain_draws
+    sound = iter([True, False, False, False, True])  # of three designs the second never passes
+
+    def spy(*args):
+        turns.append(args[-1] if isinstance(args[-1], int) else 0)
         return chain_draws(*args)
 
-    def told(*args):
-        sound = passes.get(turns[-1], True)
-        return replace(verdict(*args), checks={"told": sound})
-
-    chain_draws = chain_stage.chain_draws
     monkeypatch.setattr(chain_stage, "chain_draws", spy)
-    monkeypatch.setattr(chain_stage, "chain_verdict", told)
-    few = {**fields, "assembler_sampler": SamplerConfig(num_steps=3, repulsion=0.3)}
-    (late,) = assemble(**few).designs
-    assert turns == [0, 1, 2]
-    passes[1] = True
-    (second,) = assemble(**few).designs
-    assert turns[3:] == [0, 1]
-    assert np.abs(late.backbone.coord - second.backbone.coord).max() > 0.1
-    assert late.calls * 2 == second.calls * 3
-    passes[0] = True
+    few = {**fields, "assembler_sampler": SamplerConfig(num_steps=3, repulsion=0.3), "n": 3}
+    for fixed in ({"chain_candidates": 1}, {"close": False}):  # open bonds fail in any draw
+        turns.clear()
+        assemble(**few, **fixed)
+        assert turns == [0, 0, 0]
+    turns.clear()
+    monkeypatch.setattr(
+        chain_stage, "chain_worth", lambda own, *_: [(next(sound), 0.0)] * len(own)
+    )
     assemble(**few)
-    assert turns[5:] == [0]
-    passes.update({0: False, 1: False, 2: False})
-    assemble(**few, chain_candidates=1)
-    assert turns[6:] == [0]  # one draw is one draw
-    assemble(**few)
-    assert turns[7:] == [0, 1, 2]  # and then the best of what there is
+    assert turns == [0, 0, 1, 2, 0]
 
 
 def test_the_critic_is_named_where_it_may_choose(fields):
@@ -140,6 +160,7 @@ def test_from_noise_all_of_the_chain_is_drawn(fields, monkeypatch):
         return found
 
     assemble_domains = chain_stage.assemble_domains
+    monkeypatch.setattr(chain_stage, "_TURNS", 1)
     monkeypatch.setattr(chain_stage, "assemble_domains", spy)
     few = {**fields, "poses": "noise", "assembler_sampler": SamplerConfig(num_steps=3)}
     one, kept = (assemble(**few, chain_candidates=k).designs[0] for k in (1, 3))

@@ -22,6 +22,21 @@ def test_every_class_is_there_in_its_share(seed):
             assert abs(found.count(fold) - share * number) < 2.0
 
 
+@pytest.mark.parametrize("seed", [0, 3])
+def test_classes_of_two_domains_of_a_chain_go_together_in_all_ways(seed):
+    pairs = []
+    for k in range(400):
+        one, two = (
+            DomainRequest(100, NoiseKey(seed, "d", k, f"domain{d + 1}"), number=d)
+            for d in range(2)
+        )
+        pairs.append((fold_class(one.drawn_blueprint()), fold_class(two.drawn_blueprint())))
+    shares = dict(zip(FOLDS, (0.20, 0.263, 0.537), strict=True))
+    for one, p in shares.items():
+        for two, q in shares.items():
+            assert pairs.count((one, two)) / 400 == pytest.approx(p * q, abs=0.02)
+
+
 def test_seeds_and_domains_of_a_chain_begin_at_places_of_their_own():
     assert len({tuple(classes(seed, 8)) for seed in range(6)}) > 1
     assert classes(0, 8) != classes(0, 8, "domain2")

@@ -17,7 +17,7 @@ from proteinweaver.generation.config import AssembleConfig
 from proteinweaver.generation.settings import SamplerConfig
 from proteinweaver.io.pdb import pdb_text
 from proteinweaver.io.read import read_backbone
-from proteinweaver.preference.candidates import Candidate, find_candidates
+from proteinweaver.preference.candidates import Candidate, draws_of_a_chain, find_candidates
 from proteinweaver.preference.comparisons import PairSettings, agreement, compare, summary
 from proteinweaver.preference.pair_file import load_members, read_pairs, write_pairs
 from proteinweaver.preference.prefs import PrefsRequest, make_pairs
@@ -362,3 +362,15 @@ def test_the_command(runs, tmp_path, capsys):
         command(["prefs", str(runs / "run0"), "-o", str(tmp_path / "q"), "--reward", "nice"]) == 2
     )
     assert "no reward 'nice'" in capsys.readouterr().err
+
+
+def test_runs_that_keep_the_best_of_several_draws_are_known(tmp_path):
+    assert draws_of_a_chain(tmp_path) == 1
+    for text, draws in (
+        ('{"identity": {"chain_candidates": 2}}', 2),
+        ('{"identity": {}}', 1),
+        ("[1]", 1),
+        ("{torn", 1),
+    ):
+        (tmp_path / "run.json").write_text(text)
+        assert draws_of_a_chain(tmp_path) == draws
