@@ -5,7 +5,8 @@
 
 Every length is a process of its own: generated domains of about 125 residues, repeated,
 linkers of twelve, total length exact, default settings. Without residue types they begin at noise;
-with ``--poses found`` they are named alanine, and up to four of them are placed first. Given are
+with ``--poses found`` they are named alanine, and up to four of them are placed first; ``--draws
+1`` draws the chain once. Given are
 the wall and processor seconds of the whole design after start-up, those of one network call and
 its ratio to the floor (FLOP over the matrix rate measured there), and the peak memory of the
 process; at the end the exponent of the call's processor time against length.
@@ -30,11 +31,12 @@ from proteinweaver.cli.process import keep_freed_memory
 from proteinweaver.generation.commands import assemble, generate
 from proteinweaver.generation.config import AssembleConfig, GenerateConfig
 from proteinweaver.generation.model import load_model
+from proteinweaver.generation.settings import CHAIN_CANDIDATES
 
 DOMAIN, LINKER = 125, 12
 
 
-def one(length: int, threads: int, repeats: int, poses: str) -> dict[str, float]:
+def one(length: int, threads: int, repeats: int, poses: str, draws: int) -> dict[str, float]:
     """Measure one length in this process."""
     keep_freed_memory()  # as the command does
     torch.set_num_threads(threads)
@@ -50,7 +52,7 @@ def one(length: int, threads: int, repeats: int, poses: str) -> dict[str, float]
         linkers = (length - count * residues) // (count - 1)
         request = AssembleConfig(
             domain=(str(domain),) * count, linker=(f"{linkers}-{linkers + count}",),
-            total_length=length, n=1, poses=poses, device="cpu",
+            total_length=length, n=1, poses=poses, chain_candidates=draws, device="cpu",
         )  # fmt: skip
         wall, processor = medians(lambda: assemble(request), repeats)
     call, call_processor, flops = network_call(load_model("assembler", device="cpu"), length, 7)
@@ -72,11 +74,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--poses", choices=("found", "noise"), default="noise")
+    parser.add_argument("--draws", type=int, default=CHAIN_CANDIDATES, help="of a chain")
     parser.add_argument("--out", type=Path, help="JSON file")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        print(json.dumps(one(options.one, options.threads, options.repeats, options.poses)))
+        told = (options.threads, options.repeats, options.poses, options.draws)
+        print(json.dumps(one(options.one, *told)))
         return
     rows = []
     print("| length | domains | s | processor s | call ms | call / floor | peak MiB |")
@@ -85,6 +89,7 @@ def main() -> None:
         command = [
             sys.executable, __file__, "--one", str(length), "--threads", str(options.threads),
             "--repeats", str(options.repeats), "--poses", options.poses,
+            "--draws", str(options.draws),
         ]  # fmt: skip
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         row = json.loads(done.stdout.splitlines()[-1])
@@ -106,7 +111,7 @@ def main() -> None:
     if options.out:
         about = {
             "machine": platform.machine(), "threads": options.threads, "poses": options.poses,
-            "exponent": exponent,
+            "draws": options.draws, "exponent": exponent,
         }  # fmt: skip
         options.out.write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n")
 
