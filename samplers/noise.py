@@ -74,6 +74,10 @@ class NoiseKey:
         """Return the same sample's key for another stage."""
         return replace(self, stage=stage)
 
+    def draw(self, number: int) -> NoiseKey:
+        """Return the key of another draw of the same sample; draw 0 is the sample's own."""
+        return self.with_stage(f"{self.stage}.{number}") if number else self
+
     def generator(self, part: str | int, stream: str, step: int = 0) -> torch.Generator:
         """CPU generator of one address."""
         seed = derive_seed(self.seed, self.job, self.index, self.stage, part, stream, step)

@@ -195,10 +195,8 @@ def chain_draws(
 
 
 def _candidates(request: AssemblyRequest, draws: int, turn: int) -> list[AssemblyRequest]:
-    key = request.key
     numbers = range(turn * draws, (turn + 1) * draws)
-    stages = [f"{key.stage}.{k}" if k else key.stage for k in numbers]
-    return [replace(request, key=key.with_stage(stage)) for stage in stages]
+    return [replace(request, key=request.key.draw(k)) for k in numbers]
 
 
 @dataclass(frozen=True)

@@ -58,8 +58,8 @@ class GenerateConfig(RequestConfig):
     blueprint : str
         Secondary structure, such as ``"L3H14L3E6"``; instead of the length and of drawing one.
     fold : {"", "alpha", "beta", "mixed"}
-        Class of the blueprints that are drawn; empty: as natives have it, each a
-        fifth at least.
+        Class of the blueprints that are drawn; empty: as natives have it, each a fifth at
+        least.
     loop_tilt, strand_tilt : float
         Make loops of drawn blueprints shorter and strands longer; 0 is native.
     layout_t : float
@@ -234,8 +234,7 @@ class DesignConfig(RequestConfig):
     poses : {"found", "noise"}
         Where assembly of given domains begins; see `AssembleConfig`.
     fold : {"", "alpha", "beta", "mixed"}
-        Class of the domains' blueprints; empty: as natives have it, each a
-        fifth at least.
+        Class of the domains' blueprints; empty: as natives have it, each a fifth at least.
     model : {"assembler", "assembler-aligned"}
         Weights of the assembler.
     loop_tilt, strand_tilt : float

@@ -85,8 +85,7 @@ class DomainRequest:
 
     def candidate_keys(self) -> list[NoiseKey]:
         """Return addresses of the noise of every draw."""
-        others = range(1, self.candidates)
-        return [self.key, *(self.key.with_stage(f"{self.key.stage}.{k}") for k in others)]
+        return [self.key.draw(k) for k in range(self.candidates)]
 
     def drawn_blueprint(self) -> str:
         """Return the blueprint, drawn if none is given.

@@ -12,8 +12,8 @@ from proteinweaver.io.run_folder import Shard
 
 __all__ = [
     "CANDIDATES",
-    "LAYOUT_T",
     "CHAIN_CANDIDATES",
+    "LAYOUT_T",
     "LOOP_TILT",
     "POSE_TRIES",
     "STRAND_TILT",

@@ -20,7 +20,15 @@ from proteinweaver.evaluation.samples import Entry, find_entries, read_sample
 from proteinweaver.preference.rewards import Reward, Score
 from proteinweaver.preference.subjects import Subject
 
-__all__ = ["Candidate", "Found", "draws_of_a_chain", "find_candidates", "plan_of", "side_content"]
+__all__ = [
+    "Candidate",
+    "Found",
+    "draws_of_a_chain",
+    "find_candidates",
+    "plan_of",
+    "run_identity",
+    "side_content",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,13 +123,18 @@ def plan_of(side: Mapping[str, Any], inputs: NDArray[np.float64]) -> str:
     return whole.hexdigest()[:16]
 
 
+def run_identity(run: Path) -> dict[str, Any]:
+    """Read what makes a run folder the run it is: settings and weights; empty if it cannot be."""
+    try:
+        return dict(json.loads((run / "run.json").read_text(encoding="utf-8"))["identity"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
 def draws_of_a_chain(run: Path) -> int:
     """Tell of how many draws the chains of a run folder are the best; 1 where it does not say."""
-    try:
-        told = json.loads((run / "run.json").read_text(encoding="utf-8"))
-        return int(told["identity"]["chain_candidates"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return 1
+    told = run_identity(run).get("chain_candidates")
+    return told if isinstance(told, int) else 1
 
 
 def find_candidates(

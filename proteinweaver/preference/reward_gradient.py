@@ -160,17 +160,17 @@ def reward_of_samples(
         sample_with_gradient(field, state, grid, config.last, skip=True), asked
     )
     ca, chains = out.trans, coord_from_frames(out.rot, out.trans, out.psi)
-    figures = {"drift": drift}
-    if critic or config.strain or begin < 1:
+    closes = bool(critic or config.strain) or begin < 1
+    if closes:
         chains = closed(chains, asked)
-        figures["strain"] = soft_strain(chains, condition)
     if begin < 1:  # of poses, closing tells nothing
         ca = chains[..., 1, :]
     contacts = soft_interface(ca, condition.piece)
     overlap = soft_clash(ca, condition.piece, real)
     reward = config.contacts * contacts - config.clash * overlap - config.drift * drift
-    figures |= {"contacts": contacts, "overlap": overlap}
-    if config.strain:
+    figures = {"contacts": contacts, "overlap": overlap, "drift": drift}
+    if closes:
+        figures["strain"] = soft_strain(chains, condition)
         reward = reward - config.strain * figures["strain"]
     if critic:
         votes = soft_soundness(chains, condition, critic)

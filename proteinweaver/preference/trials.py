@@ -19,7 +19,7 @@ from proteinweaver.errors import UserError
 from proteinweaver.evaluation.samples import Entry, find_entries, read_sample
 from proteinweaver.evaluation.tm import tm_score
 from proteinweaver.io.manifest import read_manifest
-from proteinweaver.preference.candidates import plan_of, side_content
+from proteinweaver.preference.candidates import plan_of, run_identity, side_content
 from proteinweaver.preference.rewards import Reward
 from proteinweaver.preference.subjects import Subject
 
@@ -161,9 +161,8 @@ def _judged(
 def _model(run: Path) -> str:
     """Hash of the assembler that a run folder was made with."""
     try:
-        told = json.loads((run / "run.json").read_text(encoding="utf-8"))
-        return str(told["identity"]["weights"]["assembler"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return str(run_identity(run)["weights"]["assembler"])
+    except (KeyError, TypeError):
         raise UserError(f"{run}: run.json does not tell the assembler's weights") from None
 
 

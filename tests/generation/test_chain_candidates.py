@@ -41,20 +41,24 @@ def fields(tiny_weights, tmp_path_factory) -> dict:
     }  # fmt: skip
 
 
+def watched(monkeypatch, name: str) -> list:
+    """What every call of a function of the stage comes to return."""
+    seen, function = [], getattr(chain_stage, name)
+
+    def spy(*args, **kwargs):
+        seen.append(function(*args, **kwargs))
+        return seen[-1]
+
+    monkeypatch.setattr(chain_stage, name, spy)
+    return seen
+
+
 def logit(backbone) -> float:
     return soundness_of([backbone], load_critic(), [True])[0].logit
 
 
 def test_the_best_of_several_draws_is_kept(fields, monkeypatch):
-    seen = []
-
-    def spy(*args, **kwargs):
-        found = assemble_poses(*args, **kwargs)
-        seen.append(found)
-        return found
-
-    assemble_poses = chain_stage.assemble_poses
-    monkeypatch.setattr(chain_stage, "assemble_poses", spy)
+    seen = watched(monkeypatch, "assemble_poses")
     monkeypatch.setattr(chain_stage, "_TURNS", 1)
     (single,) = assemble(**fields, chain_candidates=1).designs
     (kept,) = assemble(**fields, chain_candidates=4).designs
@@ -94,16 +98,11 @@ def test_the_best_of_several_draws_is_kept(fields, monkeypatch):
     ],
 )
 def test_where_no_draw_meets_all_checks_more_are_drawn(fields, monkeypatch, worths, turns, best):
-    seen, chain_draws = [], chain_stage.chain_draws
-
-    def spy(*args):
-        seen.append(chain_draws(*args))
-        return seen[-1]
+    seen = watched(monkeypatch, "chain_draws")
 
     def told(backbones, *_):
         return [(False, -1.0), worths[len(seen) - 1]]  # the second draw is the better one
 
-    monkeypatch.setattr(chain_stage, "chain_draws", spy)
     monkeypatch.setattr(chain_stage, "chain_worth", told)
     few = {**fields, "assembler_sampler": SamplerConfig(num_steps=3, repulsion=0.3)}
     (design,) = assemble(**few).designs
@@ -152,16 +151,8 @@ def test_the_critic_is_named_where_it_may_choose(fields):
 
 
 def test_from_noise_all_of_the_chain_is_drawn(fields, monkeypatch):
-    seen = []
-
-    def spy(*args, **kwargs):
-        found = assemble_domains(*args, **kwargs)
-        seen.append(found)
-        return found
-
-    assemble_domains = chain_stage.assemble_domains
+    seen = watched(monkeypatch, "assemble_domains")
     monkeypatch.setattr(chain_stage, "_TURNS", 1)
-    monkeypatch.setattr(chain_stage, "assemble_domains", spy)
     few = {**fields, "poses": "noise", "assembler_sampler": SamplerConfig(num_steps=3)}
     one, kept = (assemble(**few, chain_candidates=k).designs[0] for k in (1, 3))
     assert one.found is None
