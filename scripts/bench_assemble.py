@@ -55,7 +55,7 @@ def one(length: int, threads: int, repeats: int, poses: str, draws: int) -> dict
             total_length=length, n=1, poses=poses, chain_candidates=draws, device="cpu",
         )  # fmt: skip
         wall, processor = medians(lambda: assemble(request), repeats)
-    call, call_processor, flops = network_call(load_model("assembler", device="cpu"), length, 7)
+    call, call_processor, flops = network_call(load_model("auto", device="cpu"), length, 7)
     return {
         "length": length,
         "domains": count,

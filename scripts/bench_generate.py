@@ -57,7 +57,7 @@ def main() -> None:
     keep_freed_memory()  # as the command does
     torch.set_num_threads(options.threads)
     rate = matrix_rate()
-    models = {stage: load_model(stage, device="cpu") for stage in ("domain", "assembler")}
+    models = {stage: load_model(stage, device="cpu") for stage in ("domain", "auto")}
     rows = []
     print(
         f"{platform.machine()}, {options.threads} threads, matrix rate {rate / 1e9:.0f} GFLOP/s\n"
@@ -74,7 +74,7 @@ def main() -> None:
 
         one()
         seconds, _ = medians(one, options.repeats)
-        model = models["domain" if domains == 1 else "assembler"]
+        model = models["domain" if domains == 1 else "auto"]
         draws = CANDIDATES if domains == 1 else CHAIN_CANDIDATES
         call, _, flops = network_call(model, length, 10)
         together, _, work = network_call(model, length, 10, draws)

@@ -177,7 +177,7 @@ def run(options: argparse.Namespace, tasks: dict[str, list[NativeTask]]) -> list
     """Every contender on every task that has no row yet."""
     model: LoadedModel | None = None
     if set(options.contenders) & set(OURS):
-        model = load_model("assembler", weights=options.weights, device=options.device)
+        model = load_model("auto", weights=options.weights, device=options.device)
     network = Network(model, options) if model else None
     sha = model.sha256[:12] if model else ""
     shared = {"k": options.k, "seed": options.seed, "min_linker": options.min_linker}

@@ -52,7 +52,7 @@ def rows_of(options: argparse.Namespace) -> list[Row]:
     """Rows of all requests: those of the file, then new ones."""
     settings = {
         "mode": options.mode, "source": options.source, "seed": options.seed, "each": options.each,
-        "weights": load_model("assembler", device="cpu").sha256[:12],
+        "weights": load_model("auto", device="cpu").sha256[:12],
         "chain_candidates": AssembleConfig.chain_candidates,
     }  # fmt: skip
     rows: list[Row] = []

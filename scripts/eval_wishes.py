@@ -114,7 +114,7 @@ def tally(rows: list[Row]) -> Row:
 
 def rows_of(options: argparse.Namespace) -> list[Row]:
     """Rows of all designs: those of the file, then new ones."""
-    weights = load_model("assembler", device="cpu").sha256[:12]
+    weights = load_model("auto", device="cpu").sha256[:12]
     settings = {"seed": options.seed, "weights": weights}
     rows: list[Row] = []
     if options.rows and options.rows.is_file():

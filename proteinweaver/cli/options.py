@@ -43,9 +43,9 @@ AssemblerModel = Annotated[
     str | None,
     typer.Option(
         "--model",
-        metavar="assembler|assembler-aligned",
-        help="Weights of the assembler.",
-        show_default="assembler",
+        metavar="auto|assembler|assembler-aligned",
+        help="Weights of the assembler: as trained, aligned, or aligned where there are such.",
+        show_default="auto",
     ),
 ]
 Poses = Annotated[

@@ -85,7 +85,7 @@ class Mixture:
 
     Parameters
     ----------
-    file : {"domains", "chains"}
+    file : {"domains", "chains", "designs"}
         Which structure set.
     tasks : mapping of str to float
         Task name (`TASKS`) to relative frequency.

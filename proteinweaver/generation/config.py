@@ -119,8 +119,8 @@ class AssembleConfig(RequestConfig):
         How far the inside of the domains may change.
     contacts, apart, keep_pose, context, pass_budget
         Wishes; see `proteinweaver.io.spec.JobSpec`.
-    model : {"assembler", "assembler-aligned"}
-        Weights of the assembler.
+    model : {"auto", "assembler", "assembler-aligned"}
+        Weights of the assembler; "auto": the aligned ones where there are any.
     poses : {"found", "noise"}
         Where assembly begins: at poses that linkers and interfaces make likely, where given
         domains with residue types are asked for and nothing else of their poses
@@ -157,7 +157,7 @@ class AssembleConfig(RequestConfig):
     keep_pose: tuple[str | int, ...] = ()
     context: str = ""
     pass_budget: PassBudget | str | None = None
-    model: AssemblerName = "assembler"
+    model: AssemblerName = "auto"
     poses: PoseStart = "found"
     loop_tilt: float = LOOP_TILT
     strand_tilt: float = STRAND_TILT
@@ -235,8 +235,8 @@ class DesignConfig(RequestConfig):
         Where assembly of given domains begins; see `AssembleConfig`.
     fold : {"", "alpha", "beta", "mixed"}
         Class of the domains' blueprints; empty: as natives have it, each a fifth at least.
-    model : {"assembler", "assembler-aligned"}
-        Weights of the assembler.
+    model : {"auto", "assembler", "assembler-aligned"}
+        Weights of the assembler; "auto": the aligned ones where there are any.
     loop_tilt, strand_tilt : float
         Make loops of drawn blueprints shorter and strands longer; 0 is native.
     layout_t : float
@@ -258,7 +258,7 @@ class DesignConfig(RequestConfig):
     order: str = "fixed"
     poses: PoseStart = "found"
     fold: Fold = ""
-    model: AssemblerName = "assembler"
+    model: AssemblerName = "auto"
     loop_tilt: float = LOOP_TILT
     strand_tilt: float = STRAND_TILT
     layout_t: float = LAYOUT_T
@@ -313,8 +313,8 @@ class DiversifyConfig(RunConfig):
         default those of the design's side file; without one, those that `split` finds.
     mode : {"rigid", "adapt", "free"}
         How far the insides of the domains may change.
-    model : {"assembler", "assembler-aligned"}
-        Weights of the assembler.
+    model : {"auto", "assembler", "assembler-aligned"}
+        Weights of the assembler; "auto": the aligned ones where there are any.
     assembler_sampler : SamplerConfig
         How the chain is sampled.
     """
@@ -323,7 +323,7 @@ class DiversifyConfig(RunConfig):
     partial_t: float = 0.3
     domain: tuple[str, ...] = ()
     mode: Mode = "adapt"
-    model: AssemblerName = "assembler"
+    model: AssemblerName = "auto"
     assembler_sampler: SamplerConfig = field(default_factory=assembler_sampler)
 
     def __post_init__(self) -> None:

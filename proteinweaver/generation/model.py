@@ -16,7 +16,7 @@ from proteinweaver.generation.sampling import Model
 from proteinweaver.generation.settings import AssemblerName
 from proteinweaver.io.installation import weights_folder
 from proteinweaver.io.typed import build
-from proteinweaver.io.weights import read_weights
+from proteinweaver.io.weights import assembler_file, read_weights
 from proteinweaver.nets.denoiser import Denoiser, DenoiserConfig
 
 __all__ = ["LoadedModel", "Stage", "has_model", "load_model", "pick_device"]
@@ -91,8 +91,9 @@ def load_model(
 
     Parameters
     ----------
-    stage : {"layout", "domain", "assembler", "assembler-aligned"} or path-like
-        Which of them; or the path of a ``.safetensors`` file with its ``.json`` beside it.
+    stage : {"layout", "domain", "assembler", "assembler-aligned", "auto"} or path-like
+        Which of them ("auto": the aligned assembler where there is one, else the assembler); or
+        the path of a ``.safetensors`` file with its ``.json`` beside it.
     weights : path-like, optional
         Folder that holds ``<stage>.safetensors`` and ``<stage>.json``; default the shipped ones.
     device : str, optional
@@ -114,9 +115,11 @@ def load_model(
     'domain'
     """
     place = pick_device(device)
-    names = (*get_args(Stage), *get_args(AssemblerName)[1:])
-    named = stage in names
+    names = tuple(dict.fromkeys((*get_args(Stage), *get_args(AssemblerName))))
     folder = Path(weights) if weights else weights_folder()
+    if stage == "auto":
+        stage = assembler_file(folder).stem
+    named = stage in names
     file = folder / f"{stage}.safetensors" if named else Path(stage)
     if not named and not file.suffix and not file.exists():
         known = " or ".join(repr(name) for name in names)

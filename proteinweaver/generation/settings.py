@@ -28,8 +28,9 @@ __all__ = [
 ]
 
 
-#: Weights that assemble: as trained, or aligned with preferences (docs/preference.md).
-AssemblerName = Literal["assembler", "assembler-aligned"]
+#: Weights that assemble: as trained, or aligned with preferences (docs/preference.md); "auto":
+#: the aligned ones where there are any.
+AssemblerName = Literal["auto", "assembler", "assembler-aligned"]
 #: Where assembly begins.
 PoseStart = Literal["found", "noise"]
 #: Time at which domains begin from their layouts (docs/training.md).

@@ -156,7 +156,7 @@ def make_kit(config: RunConfig, jobs: Sequence[Job]) -> Kit:
     if needs_domain and getattr(config, "layout_t", 1.0) < 1 and has_model("layout", weights):
         layout = load_model("layout", weights, device)
     domain = load_model("domain", weights, device) if needs_domain else None
-    name = getattr(config, "model", "assembler")
+    name = getattr(config, "model", "auto")
     assembler = load_model(name, weights, device) if needs_assembler else None
     models = (layout, domain, assembler)
     hashes: dict[str, str] = {model.stage: model.sha256 for model in models if model}

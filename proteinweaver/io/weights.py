@@ -26,7 +26,14 @@ from proteinweaver.io.run_folder import write_atomic
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["FORMAT", "WeightsFile", "read_weights", "read_weights_card", "save_weights"]
+__all__ = [
+    "FORMAT",
+    "WeightsFile",
+    "assembler_file",
+    "read_weights",
+    "read_weights_card",
+    "save_weights",
+]
 
 FORMAT = "proteinweaver-weights-1"
 
@@ -51,6 +58,22 @@ class WeightsFile:
     config: dict[str, Any]
     meta: dict[str, Any]
     sha256: str
+
+
+def assembler_file(folder: str | Path) -> Path:
+    """Name the weights in a folder that assemble by default.
+
+    Parameters
+    ----------
+    folder : path-like
+
+    Returns
+    -------
+    Path
+        ``assembler-aligned.safetensors`` where it is there, else ``assembler.safetensors``.
+    """
+    aligned = Path(folder) / "assembler-aligned.safetensors"
+    return aligned if aligned.is_file() else aligned.with_name("assembler.safetensors")
 
 
 def save_weights(

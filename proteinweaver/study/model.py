@@ -207,7 +207,7 @@ class _Work:
     @cached_property
     def model(self) -> LoadedModel:
         return load_model(
-            "assembler" if self.study.domain else "domain",
+            "auto" if self.study.domain else "domain",
             self.study.weights or None,
             self.study.device,
         )

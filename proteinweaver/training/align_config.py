@@ -88,7 +88,7 @@ class AlignConfig:
         Folder of ``last.ckpt``, ``assembler.safetensors``, ``metrics.jsonl`` and ``train.json``. A
         run found there is resumed.
     init : str
-        ``.safetensors`` to start from; empty: the shipped assembler.
+        ``.safetensors`` to start from; empty: the weights that `assemble` takes by default.
     reference : str
         ``.safetensors`` that log-ratios are taken to; several, separated by commas, are averaged.
         Empty: `init`, which makes the previous round the reference of self-play.

@@ -19,7 +19,7 @@ from proteinweaver.diffusion.process import ProcessConfig
 from proteinweaver.errors import UserError
 from proteinweaver.io.installation import weights_folder
 from proteinweaver.io.typed import build, plain
-from proteinweaver.io.weights import WeightsFile, read_weights
+from proteinweaver.io.weights import WeightsFile, assembler_file, read_weights
 from proteinweaver.nets.denoiser import DenoiserConfig
 from proteinweaver.preference.mixing import soup
 from proteinweaver.preference.pair_file import Pair, PairMembers, load_members, read_pairs
@@ -129,7 +129,7 @@ def align(
     out, setup = folder_of(config), config.trainer
     if not config.data.pairs:
         raise UserError("no pairs; make them with `proteinweaver prefs`, then data.pairs=FILE")
-    start = read_weights(Path(config.init) if config.init else _shipped())
+    start = read_weights(Path(config.init) if config.init else assembler_file(weights_folder()))
     model, process = _laws(start)
     references = [read_weights(Path(p)) for p in filter(None, config.reference.split(","))]
     reference = _average(references or [start], model, "reference")
@@ -185,10 +185,6 @@ def _result(path: Path, task: AlignTask) -> Checkpoint:
     if not task.standing.collapsed:
         return found
     return replace(found, state=dict(task.best), step=task.standing.step)
-
-
-def _shipped() -> Path:
-    return weights_folder() / "assembler.safetensors"
 
 
 def _laws(weights: WeightsFile) -> tuple[DenoiserConfig, ProcessConfig]:

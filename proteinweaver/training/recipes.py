@@ -68,6 +68,11 @@ RECIPES: dict[str, tuple[Mixture, ...]] = {
             max_length=256,
         ),
     ),
+    # The assembler again, from the best of its own designs (scripts/build_design_set.py).
+    "expert": (
+        Mixture("designs", {"domains": 1.0}, share=0.8, max_length=420),
+        Mixture("chains", {"domains": 1.0}, share=0.2, min_length=100, max_length=400),
+    ),
     # One chain, nothing known: can the network hold a fold at all?
     "none": (Mixture("domains", {"none": 1.0}),),
 }

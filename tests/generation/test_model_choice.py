@@ -47,12 +47,26 @@ def test_both_assemblers(words, tmp_path, capsys):
     side = json.loads((tmp_path / "run/designs/x_s0_0000.json").read_text())
     assert side["weights"]["assembler"] == sha
     # a folder holds designs of one assembler
-    assert run([*words, *out]) == 2
+    assert run([*words, *out, "--model", "assembler"]) == 2
     assert "weights" in capsys.readouterr().err
     assert run(["info", "--weights", str(weights), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["weights"]
     assert found["assembler-aligned"]["sha256"] == sha
     assert found["assembler"]["sha256"] == base.sha256
+
+
+def test_aligned_weights_are_taken_where_there_are_any(words, tmp_path):
+    weights = tmp_path / "weights"
+    base = read_weights(weights / "assembler")
+    assert load_model("auto", weights, "cpu").sha256 == base.sha256
+    assert load_model("auto", device="cpu").sha256 == load_model("assembler-aligned").sha256
+    state = {k: v + 0.01 if v.is_floating_point() else v for k, v in base.state.items()}
+    sha = save_weights(weights, "assembler-aligned", state, base.config, base.meta)
+    for model, used in (([], sha), (["--model", "assembler"], base.sha256)):
+        out = tmp_path / f"run{len(model)}"
+        assert run([*words, "-o", str(out), *model]) == 0
+        side = json.loads((out / "designs/x_s0_0000.json").read_text())
+        assert side["weights"]["assembler"] == used
 
 
 def test_python_refuses_another_name(words, tmp_path):

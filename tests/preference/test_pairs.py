@@ -10,6 +10,9 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from proteinweaver.cli.main import run as command
+from proteinweaver.data.archive import dataset_info
+from proteinweaver.data.batches import BatchSource, Mixture
+from proteinweaver.data.store import StructureStore
 from proteinweaver.errors import UserError
 from proteinweaver.evaluation.tm import tm_score
 from proteinweaver.generation.commands import assemble
@@ -18,6 +21,7 @@ from proteinweaver.generation.settings import SamplerConfig
 from proteinweaver.io.pdb import pdb_text
 from proteinweaver.io.read import read_backbone
 from proteinweaver.preference.candidates import Candidate, draws_of_a_chain, find_candidates
+from proteinweaver.preference.chosen import best_of_plans, write_designs
 from proteinweaver.preference.comparisons import PairSettings, agreement, compare, summary
 from proteinweaver.preference.pair_file import load_members, read_pairs, write_pairs
 from proteinweaver.preference.prefs import PrefsRequest, make_pairs
@@ -241,6 +245,37 @@ def test_a_plan_is_order_lengths_mode_and_insides(runs, tmp_path):
     assert plans[2] == base[0].plan
     with pytest.raises(UserError, match="no two of one plan"):
         make_pairs(PrefsRequest((str(place),), str(tmp_path / "o"), (reward(runs),)))
+
+
+def test_the_best_of_a_plan_are_those_that_pass():
+    many = [candidate(n, s) for n, s in zip("abcd", (0.2, 0.9, 0.5, 0.6), strict=True)]
+    others = [candidate("e", 0.3, plan="q"), candidate("f", 0.99, plan="q", passed=False)]
+    assert [one.name for one in best_of_plans([*others, *many], 2)] == ["e", "b", "d"]
+    assert [one.name for one in best_of_plans([*others, *many], 3, least=0.55)] == ["b", "d"]
+
+
+def test_chosen_designs_train_the_assembler(runs, tmp_path):
+    found = find_candidates([runs / "run0"], reward_of([reward(runs)])).candidates
+    passing = [replace(one, passed=True) for one in found]  # untrained weights pass nothing
+    chosen = best_of_plans(passing, 2)
+    write_designs(tmp_path / "designs.npz", chosen, {"why": "a test"})
+    about = dataset_info(tmp_path / "designs.npz")
+    assert about["items"] == about["splits"]["train"]["items"] == 2
+    assert about["provenance"] == {"why": "a test", "models": [found[0].model], "plans": 1}
+    store = StructureStore(tmp_path / "designs.npz")
+    for number, one in enumerate(chosen):
+        item = store.item(number)
+        made = read_backbone(Path(one.run) / one.file)
+        assert item.annotated and item.domain.tolist() == [1] * 14 + [0] * 5 + [2] * 12
+        away = item.coord - (made.coord - made.ca.mean(0))
+        assert np.abs(away).max() < 0.006  # hundredths of an angstrom
+    whole = (Mixture("designs", {"domains": 1.0}, min_length=20),)
+    batch = BatchSource({"designs": store}, whole, "train", 99, 0).batch(0)
+    hidden = batch.condition.piece[batch.condition.mask] < 0
+    assert hidden.any() and int(batch.condition.piece.max()) == 1  # two domains, a linker
+    with pytest.raises(UserError, match="no design is good enough"):
+        write_designs(tmp_path / "none.npz", [], {})
+    assert not (tmp_path / "none.npz").exists()
 
 
 @pytest.fixture(scope="module")
