@@ -27,6 +27,7 @@ import eval_alignment
 
 from proteinweaver.cli.config import compose
 from proteinweaver.errors import UserError
+from proteinweaver.io.installation import weights_folder
 from proteinweaver.preference.named import PAIR_OBJECTIVES
 from proteinweaver.training.align_config import AlignConfig
 from proteinweaver.training.align_run import align
@@ -56,6 +57,7 @@ def trained(name: str, args: argparse.Namespace) -> Path:
             *(*COMMON, *ROWS[name], *args.align),
             *(f"out={place}", f"data.pairs={args.pairs}", f"seed={args.seed}"),
             f"trainer.max_minutes={args.minutes}",
+            f"init={weights_folder() / 'assembler.safetensors'}",
         ]
         result = align(compose("align", AlignConfig, words))
         figures = {key: round(value, 4) for key, value in result.metrics.items()}

@@ -1,13 +1,13 @@
 """Average two sets of weights of one network, or add what one of them has learned to the other.
 
     python scripts/blend_weights.py A.safetensors B.safetensors --share 0.3 OUT.safetensors
-    python scripts/blend_weights.py A.safetensors B.safetensors --since BASE.safetensors OUT...
+    python scripts/blend_weights.py A.safetensors B.safetensors OUT.safetensors --since C.safetensors
 
 Weights that descend from the same ancestor often have a better mean than either (model soups,
 Wortsman et al. 2022, arXiv 2203.05482): the assembler gains what the domain generator has learned
 since they parted (docs/training.md, question 35). With ``--since`` the outcome is A + share (B -
-BASE), share 1 by default: two fine-tunes of one base that learned different things (Ilharco et al.
-2022, arXiv 2212.04089).
+C), share 1 by default: two fine-tunes of C that learned different things (Ilharco et al. 2022,
+arXiv 2212.04089).
 """
 
 import argparse
@@ -28,7 +28,6 @@ def main() -> int:
     p.add_argument("out", type=Path)
     p.add_argument("--share", type=float, help="of the second; default: a half, with --since 1")
     p.add_argument("--since", help="what both were fine-tuned from")
-    p.add_argument("--half", action="store_true", help="store float16")
     a = p.parse_args()
     share = a.share if a.share is not None else 1.0 if a.since else 0.5
     try:
@@ -37,11 +36,9 @@ def main() -> int:
         states = [{k: v.float() for k, v in one.state.items()} for one in files]
         shares = [1.0, share, -share] if a.since else [1.0 - share, share]
         blended = soup(states, shares)
-        if a.half:
-            blended = {k: v.half() for k, v in blended.items()}
         origin = {
             "stage": first.meta.get("stage", ""),
-            "blend": {one.sha256: x for one, x in zip(files, shares, strict=True)},
+            "blend": [[one.sha256, x] for one, x in zip(files, shares, strict=True)],
             "parts": {one.sha256: one.meta for one in files},
         }
         sha256 = save_weights(a.out.parent, a.out.stem, blended, first.config, origin)

@@ -4,13 +4,14 @@
     python scripts/train_default.py --stage assembler --recipe expert --data FOLDER ...
 
 Of all designs of one plan the best that pass their checks go into FOLDER/designs.npz, all of them
-for training (`proteinweaver.preference.chosen`); domains.npz and chains.npz of DIR are linked
-beside it. Designs of several assemblers are taken where each is named (``--model HASH``).
+for training (`proteinweaver.preference.chosen`); chains.npz of DIR is linked beside it. Designs of
+several assemblers are taken where each is named (``--model HASH``).
 """
 
 import argparse
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,18 @@ REPO = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("PROTEINWEAVER_DATA", REPO.parent / "shared" / "data"))
 
 
+def linked(folder: Path, data: Path) -> None:
+    """Link the natives of the recipe into the folder; refuse to replace a file."""
+    link, natives = folder / "chains.npz", (data / "chains.npz").resolve()
+    if not natives.is_file():
+        raise UserError(f"{data}: no chains.npz there; give --data DIR")
+    if link.exists() and not link.is_symlink():
+        raise UserError(f"{link} is a file of its own; choose another -o")
+    folder.mkdir(parents=True, exist_ok=True)
+    link.unlink(missing_ok=True)
+    link.symlink_to(natives)
+
+
 def main(words: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="+", type=Path)
@@ -36,20 +49,22 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--per-plan", type=int, default=2, help="designs of a plan")
     parser.add_argument("--least", type=float, default=0.0, help="score of a design")
     args = parser.parse_args(words)
+    if args.per_plan < 1:
+        parser.error("--per-plan is at least 1")
     target = args.out / "designs.npz"
     require_writable(target)
     reward = reward_of(args.reward)
+    linked(args.out, args.data)
     found = find_candidates(args.runs, reward, args.model)
+    for kind, count in Counter(kind for kind, _ in found.problems).items():
+        example = next(line for k, line in found.problems if k == kind)
+        print(f"left out, {kind}: {count} (first: {example})", file=sys.stderr)
     chosen = best_of_plans(found.candidates, args.per_plan, args.least)
     told = {
         "rewards": args.reward, "designs": len(found.candidates), "per_plan": args.per_plan,
         "least": args.least,
     }  # fmt: skip
     sha256 = write_designs(target, chosen, told)
-    for name in ("domains.npz", "chains.npz"):
-        link = args.out / name
-        link.unlink(missing_ok=True)
-        link.symlink_to((args.data / name).resolve())
     best = np.mean([one.score.value for one in chosen])
     every = np.mean([one.score.value for one in found.candidates])
     print(

@@ -2,7 +2,7 @@
 
     python scripts/build_domain_sets.py -o TEST --list benchmarks/alignment-test-sets.jsonl
     python scripts/eval_alignment.py TEST/SETS.jsonl --aligned OUT/assembler.safetensors
-        -k 16 --rows ROWS.jsonl --out benchmarks/alignment.json
+        -k 4 --poses noise --rows ROWS.jsonl --out benchmarks/alignment.json
     ... --also control=C/assembler.safetensors dpo=D/assembler.safetensors    more rows
     ... --mix 0.25 0.5 1.25     weights on the line from base (0) to aligned (1)
     ... --part 1/2     one of two processes that share the rows and divide the sets

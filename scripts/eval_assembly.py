@@ -29,6 +29,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
@@ -53,7 +54,7 @@ from proteinweaver.generation.assembly_stage import AssemblyRequest, Inside, ass
 from proteinweaver.generation.model import LoadedModel, load_model
 from proteinweaver.generation.pose_assembly import LINKERS_T, SETTLING_T, assemble_poses
 from proteinweaver.generation.quality import judge
-from proteinweaver.generation.settings import assembler_sampler
+from proteinweaver.generation.settings import AssemblerName, assembler_sampler
 from proteinweaver.generation.start_poses import SEARCH
 from proteinweaver.generation.weave import check_sampler
 from samplers.noise import NoiseKey
@@ -177,7 +178,7 @@ def run(options: argparse.Namespace, tasks: dict[str, list[NativeTask]]) -> list
     """Every contender on every task that has no row yet."""
     model: LoadedModel | None = None
     if set(options.contenders) & set(OURS):
-        model = load_model("auto", weights=options.weights, device=options.device)
+        model = load_model(options.model, weights=options.weights, device=options.device)
     network = Network(model, options) if model else None
     sha = model.sha256[:12] if model else ""
     shared = {"k": options.k, "seed": options.seed, "min_linker": options.min_linker}
@@ -263,6 +264,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--contenders", nargs="+", default=[*OURS, FINDER, *CONTENDERS])
     parser.add_argument("--mode", default="adapt", choices=tuple(DRIFT))
     parser.add_argument("--weights", type=Path, help="folder of weights; default shipped")
+    parser.add_argument("--model", default="auto", choices=get_args(AssemblerName))
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rows", type=Path, help="JSON lines, one contender and task each")

@@ -16,7 +16,7 @@ import os
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from proteinweaver.evaluation.intervals import share_interval
 from proteinweaver.generation.commands import assemble
 from proteinweaver.generation.config import AssembleConfig
 from proteinweaver.generation.model import load_model
+from proteinweaver.generation.settings import AssemblerName
 from proteinweaver.io.read import read_backbone
 
 REPO = Path(__file__).resolve().parents[1]
@@ -44,7 +45,7 @@ def request(options: argparse.Namespace, count: int, k: int) -> AssembleConfig:
         chosen = [str(len(read_backbone(name, single_chain=True, notes=[]))) for name in chosen]
     return AssembleConfig(
         domain=tuple(chosen), linker=("10-20",), mode=options.mode, name=f"k{count}-{k}",
-        seed=options.seed, n=options.each, device="cpu",
+        seed=options.seed, n=options.each, device="cpu", model=options.model,
     )  # fmt: skip
 
 
@@ -52,7 +53,7 @@ def rows_of(options: argparse.Namespace) -> list[Row]:
     """Rows of all requests: those of the file, then new ones."""
     settings = {
         "mode": options.mode, "source": options.source, "seed": options.seed, "each": options.each,
-        "weights": load_model("auto", device="cpu").sha256[:12],
+        "weights": load_model(options.model, device="cpu").sha256[:12],
         "chain_candidates": AssembleConfig.chain_candidates,
     }  # fmt: skip
     rows: list[Row] = []
@@ -101,6 +102,7 @@ def main() -> None:
     parser.add_argument("--domains", type=int, nargs="+", default=[2, 3, 4, 8])
     parser.add_argument("--mode", default="adapt", choices=("rigid", "adapt"))
     parser.add_argument("--source", default="native", choices=("native", "generated"))
+    parser.add_argument("--model", default="auto", choices=get_args(AssemblerName))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rows", type=Path, help="JSON lines, one request each")
     parser.add_argument("--out", type=Path)

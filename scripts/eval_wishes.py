@@ -18,7 +18,7 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
@@ -28,6 +28,7 @@ from proteinweaver.generation.config import AssembleConfig
 from proteinweaver.generation.model import load_model
 from proteinweaver.generation.plans import plan_run
 from proteinweaver.generation.results import Design
+from proteinweaver.generation.settings import AssemblerName
 from proteinweaver.generation.wishes import measure_wishes, resolve_wishes
 
 REPO = Path(__file__).resolve().parents[1]
@@ -114,7 +115,7 @@ def tally(rows: list[Row]) -> Row:
 
 def rows_of(options: argparse.Namespace) -> list[Row]:
     """Rows of all designs: those of the file, then new ones."""
-    weights = load_model("auto", device="cpu").sha256[:12]
+    weights = load_model(options.model, device="cpu").sha256[:12]
     settings = {"seed": options.seed, "weights": weights}
     rows: list[Row] = []
     if options.rows and options.rows.is_file():
@@ -129,7 +130,7 @@ def rows_of(options: argparse.Namespace) -> list[Row]:
     for name, (config, without) in cases(options.data / "raw").items():
         if options.only and name not in options.only:
             continue
-        wished = replace(config, n=options.n, seed=options.seed, device="cpu")
+        wished = replace(config, n=options.n, seed=options.seed, device="cpu", model=options.model)
         count = options.n if options.without is None else options.without
         for kind, number, change in (("with", options.n, {}), ("without", count, without)):
             for k in range(number):
@@ -150,6 +151,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("-n", type=int, default=32)
     parser.add_argument("--without", type=int, help="designs without the wish; default as -n")
+    parser.add_argument("--model", default="auto", choices=get_args(AssemblerName))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", action="append", default=[], help="one of the wishes; repeat")
     parser.add_argument("--rows", type=Path, help="JSON lines, one design each")

@@ -44,7 +44,7 @@ AssemblerModel = Annotated[
     typer.Option(
         "--model",
         metavar="auto|assembler|assembler-aligned",
-        help="Weights of the assembler: as trained, aligned, or aligned where there are such.",
+        help="Weights of the assembler: aligned where there are such, as trained, aligned.",
         show_default="auto",
     ),
 ]

@@ -76,7 +76,7 @@ def test_python_refuses_another_name(words, tmp_path):
         assemble(config)
 
 
-@pytest.mark.parametrize("stage", ["layout", "domain", "assembler"])
+@pytest.mark.parametrize("stage", ["layout", "domain", "assembler", "assembler-aligned"])
 def test_shipped_weights_say_what_they_are_sampled_with(stage):
     """The record beside the weights is what the commands do by default."""
     found = read_weights(weights_folder() / f"{stage}.safetensors")

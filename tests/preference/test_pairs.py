@@ -1,5 +1,6 @@
 """Comparisons: which become pairs, and that nothing bad is ever read as one."""
 
+import importlib.util
 import json
 import shutil
 from dataclasses import replace
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from scipy.spatial.transform import Rotation
 
 from proteinweaver.cli.main import run as command
@@ -20,6 +22,7 @@ from proteinweaver.generation.config import AssembleConfig
 from proteinweaver.generation.settings import SamplerConfig
 from proteinweaver.io.pdb import pdb_text
 from proteinweaver.io.read import read_backbone
+from proteinweaver.io.weights import read_weights, save_weights
 from proteinweaver.preference.candidates import Candidate, draws_of_a_chain, find_candidates
 from proteinweaver.preference.chosen import best_of_plans, write_designs
 from proteinweaver.preference.comparisons import PairSettings, agreement, compare, summary
@@ -29,6 +32,7 @@ from proteinweaver.preference.rewards import Score, reward_of
 from proteinweaver.structure.backbone import Backbone
 from proteinweaver.structure.ideal import ideal_element
 
+REPO = Path(__file__).resolve().parents[2]
 RNG = np.random.default_rng(0)
 
 
@@ -276,6 +280,51 @@ def test_chosen_designs_train_the_assembler(runs, tmp_path):
     with pytest.raises(UserError, match="no design is good enough"):
         write_designs(tmp_path / "none.npz", [], {})
     assert not (tmp_path / "none.npz").exists()
+
+
+def script(name: str):
+    spec = importlib.util.spec_from_file_location(name, REPO / "scripts" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_script_of_chosen_designs_replaces_no_file(runs, tmp_path, capsys):
+    main = script("build_design_set").main
+    words = [str(runs / "run0"), "--reward", reward(runs)]
+    with pytest.raises(UserError, match=r"no chains\.npz there"):
+        main([*words, "-o", str(tmp_path / "out"), "--data", str(tmp_path)])
+    assert not (tmp_path / "out").exists()
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "chains.npz").write_bytes(b"natives")
+    with pytest.raises(UserError, match="a file of its own"):  # the data themselves
+        main([*words, "-o", str(data), "--data", str(data)])
+    assert (data / "chains.npz").read_bytes() == b"natives"
+    with pytest.raises(UserError, match="no design is good enough"):  # untrained weights
+        main([*words, "-o", str(tmp_path / "out"), "--data", str(data), "--model", "other"])
+    assert "left out, wrong model: 3 (first: pair_s0_0000: made by" in capsys.readouterr().err
+    assert (tmp_path / "out/chains.npz").read_bytes() == b"natives"
+
+
+def test_what_two_fine_tunes_learned_is_added(tmp_path, monkeypatch):
+    shas = {}
+    for name, value in (("base", 1.0), ("one", 1.5), ("two", 0.75)):
+        state = {"w": torch.full((2,), value)}
+        shas[name] = save_weights(tmp_path, name, state, {}, {"stage": "assembler"})
+    files = {name: str(tmp_path / f"{name}.safetensors") for name in (*shas, "sum", "mean")}
+    blend = script("blend_weights").main
+    monkeypatch.setattr(
+        "sys.argv",
+        ["blend", files["one"], files["two"], files["sum"], "--since", files["base"]],
+    )
+    assert blend() == 0
+    found = read_weights(tmp_path / "sum.safetensors")
+    assert found.state["w"].tolist() == [1.25, 1.25]  # 1.5 - 0.25
+    assert found.meta["blend"] == [[shas["one"], 1.0], [shas["two"], 1.0], [shas["base"], -1.0]]
+    monkeypatch.setattr("sys.argv", ["blend", files["one"], files["two"], files["mean"]])
+    assert blend() == 0
+    assert read_weights(tmp_path / "mean.safetensors").state["w"].tolist() == [1.125, 1.125]
 
 
 @pytest.fixture(scope="module")

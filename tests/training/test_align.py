@@ -14,8 +14,9 @@ from proteinweaver.generation.commands import assemble
 from proteinweaver.generation.config import AssembleConfig
 from proteinweaver.generation.model import load_model
 from proteinweaver.generation.settings import SamplerConfig
+from proteinweaver.io.installation import weights_folder
 from proteinweaver.io.pdb import pdb_text
-from proteinweaver.io.weights import read_weights
+from proteinweaver.io.weights import assembler_file, read_weights
 from proteinweaver.nets.adapters import merged_state
 from proteinweaver.preference.comparisons import PairSettings
 from proteinweaver.preference.control import CollapseConfig, PullConfig
@@ -29,6 +30,7 @@ from proteinweaver.structure.ideal import ideal_element
 from proteinweaver.training.align_config import AdapterConfig, AlignConfig, AlignDataConfig
 from proteinweaver.training.align_run import PairSource, align, held_out_plans
 from proteinweaver.training.align_task import AlignTask
+from proteinweaver.training.checkpoints import read_checkpoint
 from proteinweaver.training.config import LoggerConfig, OptimizerConfig, TrainerConfig
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -272,11 +274,13 @@ def test_linkers_between_held_domains_climb(pairs, tiny_weights, tmp_path):
         last=2, num_steps=2, start=0.3, contacts=0.0, soundness=1.0, drift=0.0
     )
     one = config(pairs, tiny_weights, tmp_path / "linkers", steps=12)
-    one = replace(one, init="", data=replace(one.data, offline=True))  # the shipped assembler
+    one = replace(one, init="", data=replace(one.data, offline=True))  # shipped weights
     one = replace(one, optimizer=replace(one.optimizer, lr=2e-4, warmup_steps=1))
     assert align(replace(one, reward_gradient=climb), rows.append).finished
     measured = [-row["valid/total"] for row in rows if "valid/total" in row]
     assert measured[-1] > measured[0] + 1e-4
+    card = read_checkpoint(tmp_path / "linkers" / "last.ckpt").card
+    assert card["start"] == read_weights(assembler_file(weights_folder())).sha256
 
 
 def test_the_critic_is_climbed_and_another_branch_looks_on(pairs, tiny_weights, tmp_path):
