@@ -1,7 +1,7 @@
 """Average two sets of weights of one network, or add what one of them has learned to the other.
 
-    python scripts/blend_weights.py A.safetensors B.safetensors --share 0.3 OUT.safetensors
-    python scripts/blend_weights.py A.safetensors B.safetensors OUT.safetensors --since C.safetensors
+    python scripts/blend_weights.py A.safetensors B.safetensors OUT.safetensors --share 0.3
+    python scripts/blend_weights.py A.safetensors B.safetensors OUT.safetensors --since C
 
 Weights that descend from the same ancestor often have a better mean than either (model soups,
 Wortsman et al. 2022, arXiv 2203.05482): the assembler gains what the domain generator has learned
