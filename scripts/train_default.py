@@ -39,11 +39,7 @@ def arguments() -> argparse.Namespace:
     )
     p.add_argument("--stage", default="domain", choices=("layout", "domain", "assembler"))
     p.add_argument("--recipe", default="", choices=("", *RECIPES), help="default: the stage's")
-    p.add_argument(
-        "--data",
-        default="../shared/data",
-        help="folder of the sets (domains.npz, chains.npz)",
-    )
+    p.add_argument("--data", default="../shared/data", help="folder of domains.npz and chains.npz")
     p.add_argument("--out", required=True)
     p.add_argument("--budget", type=float, default=30.0, help="minutes of training")
     p.add_argument("--steps", type=int, default=0, help="budget of steps, where it ends first")

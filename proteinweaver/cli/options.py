@@ -44,7 +44,7 @@ AssemblerModel = Annotated[
     typer.Option(
         "--model",
         metavar="auto|assembler|assembler-aligned",
-        help="Weights of the assembler: aligned where there are such, as trained, aligned.",
+        help="Weights of the assembler; auto: the aligned ones where there are any.",
         show_default="auto",
     ),
 ]

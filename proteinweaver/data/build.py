@@ -28,7 +28,7 @@ from proteinweaver.io.read import STRUCTURE_SUFFIXES, read_structure, stem_of
 from proteinweaver.io.workers import worker_pool
 from proteinweaver.structure.biotite_adapter import annotate_sse
 
-__all__ = ["BuildReport", "build_dataset", "find_structures"]
+__all__ = ["BuildReport", "build_dataset", "chain_arrays", "find_structures"]
 
 Progress = Callable[[int, int, int], None]
 """Called with the number of files done, of all files, and of files that failed."""
@@ -168,7 +168,7 @@ def build_dataset(
         "test": test,
         "seed": seed,
     }
-    sha256 = write_archive(target, _arrays(kept, clustering, split), provenance)
+    sha256 = write_archive(target, chain_arrays(kept, clustering, split), provenance)
     return BuildReport(
         path=target,
         files=len(files),
@@ -274,10 +274,22 @@ def _read_one(file: tuple[Path, str], limits: QualityLimits) -> _FileResult:
     return result
 
 
-def _arrays(
+def chain_arrays(
     items: Sequence[ChainItem], clustering: Clustering, split: NDArray[np.uint8]
 ) -> dict[str, NDArray[np.generic]]:
-    """Return the arrays of the format, the fixed ones excepted."""
+    """Return the arrays of the format (`proteinweaver.data.archive`), the fixed ones excepted.
+
+    Parameters
+    ----------
+    items : sequence of ChainItem
+    clustering : Clustering
+        Of the items.
+    split : ndarray, dtype=uint8, shape=(n,)
+
+    Returns
+    -------
+    dict of str to ndarray
+    """
     sources = sorted({item.source for item in items})
     coords, letters = [], np.array(["a", "b", "c"])
     for item in items:

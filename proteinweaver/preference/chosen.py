@@ -16,6 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proteinweaver.data.archive import write_archive
+from proteinweaver.data.build import chain_arrays
+from proteinweaver.data.clusters import Clustering
+from proteinweaver.data.split import ChainItem
 from proteinweaver.data.store import SPLITS
 from proteinweaver.errors import UserError
 from proteinweaver.evaluation.samples import find_entries, read_sample
@@ -24,8 +27,6 @@ from proteinweaver.structure.backbone import Backbone
 from proteinweaver.structure.biotite_adapter import annotate_sse
 
 __all__ = ["best_of_plans", "write_designs"]
-
-_LETTERS = np.array(["a", "b", "c"])
 
 
 def best_of_plans(
@@ -77,50 +78,39 @@ def write_designs(path: Path, chosen: Sequence[Candidate], provenance: Mapping[s
     """
     if not chosen:
         raise UserError(f"{path}: no design is good enough; nothing is written")
-    chains = [_chain(one) for one in chosen]
     names, plan = np.unique([one.plan for one in chosen], return_inverse=True)
+    plans = Clustering(plan.astype(np.int32), plan.astype(np.int32), "plans")
+    items = [_item(one) for one in chosen]
+    split = np.full(len(items), SPLITS["train"], dtype=np.uint8)
+    arrays = chain_arrays(items, plans, split) | _told_domains([one.backbone for one in items])
     told = {**provenance, "models": sorted({one.model for one in chosen}), "plans": len(names)}
-    labels = [f"{one.plan}/{one.name}" for one in chosen]
-    return write_archive(path, _arrays(chains, labels, plan.astype(np.int32)), told)
+    return write_archive(path, arrays, told)
 
 
-def _chain(one: Candidate) -> Backbone:
+def _item(one: Candidate) -> ChainItem:
     sample = read_sample(find_entries([Path(one.run) / one.file])[0][0])
-    if sample.backbone is None:
+    chain = sample.backbone
+    if chain is None:
         raise UserError(f"{one.run}/{one.file}: {sample.error}")
-    return sample.backbone
+    return ChainItem(
+        name=f"{one.plan}/{one.name}",
+        entry="",
+        source="designs",
+        kind="unknown",
+        resolution=float("nan"),
+        backbone=chain,
+        sse=annotate_sse(chain.ca, chain.break_after),
+    )
 
 
-def _arrays(
-    chains: Sequence[Backbone], labels: Sequence[str], plan: NDArray[np.int32]
-) -> dict[str, NDArray[np.generic]]:
-    """Return the arrays of the format, and those of chains whose domains are told."""
-    count = len(chains)
-    centred = [c.coord.astype(np.float64) - c.ca.mean(axis=0) for c in chains]
-    elements = [np.searchsorted(_LETTERS, annotate_sse(c.ca, c.break_after)) for c in chains]
-    domain = np.concatenate([c.domain for c in chains]).astype(np.uint8)
+def _told_domains(chains: Sequence[Backbone]) -> dict[str, NDArray[np.generic]]:
+    """Return the arrays of chains whose domains are annotated."""
+    domain = np.concatenate([chain.domain for chain in chains]).astype(np.uint8)
     number = np.array([len(set(c.domain[c.domain > 0].tolist())) for c in chains], np.uint8)
     return {
-        "coords": np.concatenate([np.rint(xyz * 100.0) for xyz in centred]).astype(np.int16),
-        "aatype": np.concatenate([c.aatype for c in chains]),
-        "sse": np.concatenate(elements).astype(np.uint8),
-        "break_after": np.concatenate([c.break_after for c in chains]).astype(np.uint8),
-        "resnum": np.concatenate([c.resnum for c in chains]).astype(np.int16),
-        "offsets": np.concatenate([[0], np.cumsum([len(c) for c in chains])]).astype(np.int64),
-        "ids": np.array(labels),
-        "pdb": np.full(count, "", dtype="<U4"),
-        "chain": np.full(count, "A"),
-        "source": np.zeros(count, np.uint16),
-        "source_names": np.array(["designs"]),
-        "kind": np.zeros(count, np.uint8),
-        "kind_names": np.array(["design"]),
-        "resolution": np.full(count, np.nan, np.float32),
-        "cluster40": plan,
-        "component": plan,
-        "split": np.full(count, SPLITS["train"], np.uint8),
         "domain": domain,
         "domain_auto": domain,
-        "boundaries": np.ones(count, np.uint8),
+        "boundaries": np.ones(len(chains), np.uint8),
         "boundaries_names": np.array(["auto", "told"]),
         "n_domains": number,
         "n_domains_auto": number,
