@@ -28,7 +28,7 @@ import eval_alignment
 from proteinweaver.cli.config import compose
 from proteinweaver.errors import UserError
 from proteinweaver.io.installation import weights_folder
-from proteinweaver.preference.named import PAIR_OBJECTIVES
+from proteinweaver.preference.named import OBJECTIVES
 from proteinweaver.training.align_config import AlignConfig
 from proteinweaver.training.align_run import align
 
@@ -43,7 +43,7 @@ COMMON = (
 )
 ROWS: dict[str, tuple[str, ...]] = {
     "control": ("objective.name=sppo", "data.control=true"),
-    **{name: (f"objective.name={name}",) for name in PAIR_OBJECTIVES},
+    **{name: (f"objective.name={name}",) for name in OBJECTIVES},
     "reward-gradient": ("experiment=align_reward-gradient", "optimizer.lr=1e-4", "data.batch=8"),
 }
 

@@ -23,26 +23,26 @@ from proteinweaver.evaluation.intervals import mean_interval
 from proteinweaver.generation.model import LoadedModel, load_model
 from proteinweaver.io.installation import weights_folder
 from proteinweaver.preference.pair_file import read_pairs
+from proteinweaver.preference.rankings import RankingSource, rankings_of
 from proteinweaver.preference.reward_gradient import RewardGradientConfig, reward_of_samples
-from proteinweaver.preference.step import PairBatch
-from proteinweaver.training.align_run import PairSource
+from proteinweaver.preference.step import RankingBatch
 
 SHIPPED = weights_folder() / "assembler.safetensors"
 TOLD = ("reward", "soundness", "held_out", "overlap")
 
 
 def rewarded(
-    model: LoadedModel, batch: PairBatch, config: RewardGradientConfig
+    model: LoadedModel, batch: RankingBatch, config: RewardGradientConfig
 ) -> tuple[torch.Tensor, dict[str, float]]:
     """Reward of a design, and its figures."""
     reward, figures = reward_of_samples(
-        model.net, model.process, batch.condition, batch.keys, config, batch.won
+        model.net, model.process, batch.condition, batch.keys, config, batch.best
     )
     return reward.mean(), {"reward": float(reward.detach().mean()), **figures}
 
 
 def gradients(
-    model: LoadedModel, batches: list[PairBatch], config: RewardGradientConfig
+    model: LoadedModel, batches: list[RankingBatch], config: RewardGradientConfig
 ) -> torch.Tensor:
     """Gradient of the reward of every design by all weights, shape (n, weights)."""
     weights = list(model.net.parameters())
@@ -56,7 +56,7 @@ def gradients(
 
 @torch.no_grad()
 def judged(
-    model: LoadedModel, batches: list[PairBatch], config: RewardGradientConfig
+    model: LoadedModel, batches: list[RankingBatch], config: RewardGradientConfig
 ) -> dict[str, list[float]]:
     """Figures of every design."""
     rows = [rewarded(model, batch, config)[1] for batch in batches]
@@ -85,8 +85,8 @@ def main() -> None:
         [pair for pair in pairs if (str(pair.win["plan"]) in apart) == mine]
         for mine in (True, False)
     )
-    learn = PairSource(args.pairs, ours, 1, args.seed)
-    judge = PairSource(args.pairs, theirs, 1, args.seed)
+    learn = RankingSource(args.pairs, rankings_of(ours, 2, 0), 1, args.seed)
+    judge = RankingSource(args.pairs, rankings_of(theirs, 2, 0), 1, args.seed)
     teachers = [learn.batch(k) for k in range(args.designs)]
     judges = [judge.batch(k) for k in range(args.judged)]
     start = parameters_to_vector(model.net.parameters()).detach().clone()

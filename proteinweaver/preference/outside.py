@@ -15,10 +15,18 @@ from numpy.typing import NDArray
 from proteinweaver.errors import UserError, nearest
 from proteinweaver.evaluation.critic import TrainedCritic, packed
 from proteinweaver.evaluation.quick import describe, quick_tm_pairs
+from proteinweaver.nets.critic import Judgement
 from proteinweaver.preference.subjects import Subject
 from proteinweaver.structure.backbone import Backbone
 
-__all__ = ["branch_soundness", "novelty", "python_reward", "read_scores", "soundness"]
+__all__ = [
+    "branch_residues",
+    "branch_soundness",
+    "novelty",
+    "python_reward",
+    "read_scores",
+    "soundness",
+]
 
 
 def branch_soundness(
@@ -43,13 +51,47 @@ def branch_soundness(
     UserError
         If there is no such branch.
     """
-    chains = packed([subject.backbone], critic.net.config.judge_neighbours)
-    with torch.no_grad():
-        logits = critic.net.judge(chains).chain[:, 0].double().numpy()
-    if not branches or min(branches) < 0 or max(branches) >= len(logits):
-        raise UserError(f"the critic has branches 0 to {len(logits) - 1}, not {list(branches)}")
-    values = critic.calibration.probability(logits[list(branches)])
+    judged = _judged(subject.backbone, critic, branches)
+    logits = judged.chain[list(branches), 0].double().numpy()
+    values = critic.calibration.probability(logits)
     return tuple((values * subject.wholeness).tolist())
+
+
+def branch_residues(
+    backbone: Backbone, critic: TrainedCritic, branches: Sequence[int]
+) -> NDArray[np.float32]:
+    """Share of native surroundings of every residue by single branches of the critic, their mean.
+
+    Parameters
+    ----------
+    backbone : Backbone
+        With all four atoms.
+    critic : TrainedCritic
+    branches : sequence of int
+        From 0.
+
+    Returns
+    -------
+    ndarray, dtype=float32, shape=(L,)
+        In [0, 1].
+
+    Raises
+    ------
+    UserError
+        If there is no such branch.
+    """
+    residue = _judged(backbone, critic, branches).residue[list(branches)]
+    return torch.sigmoid(residue).mean(0).numpy()
+
+
+def _judged(backbone: Backbone, critic: TrainedCritic, branches: Sequence[int]) -> Judgement:
+    """Let the whole critic judge one backbone; refuse branches that it has not."""
+    count = critic.net.config.branches
+    if not branches or min(branches) < 0 or max(branches) >= count:
+        raise UserError(f"the critic has branches 0 to {count - 1}, not {list(branches)}")
+    chains = packed([backbone], critic.net.config.judge_neighbours)
+    with torch.no_grad():
+        return critic.net.judge(chains)
 
 
 def soundness(votes: Sequence[float], caution: float) -> float:

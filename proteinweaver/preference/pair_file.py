@@ -25,12 +25,13 @@ from proteinweaver.evaluation.superposition import move, superpose
 from proteinweaver.io.run_folder import write_atomic
 from proteinweaver.preference.candidates import plan_of, side_content
 from proteinweaver.preference.comparisons import Comparison
+from proteinweaver.structure.backbone import Backbone
 
 __all__ = [
     "FORMAT",
+    "Members",
     "Pair",
     "PairFile",
-    "PairMembers",
     "load_members",
     "read_pairs",
     "write_pairs",
@@ -80,13 +81,14 @@ class PairFile:
 
 
 @dataclass(frozen=True, eq=False)
-class PairMembers:
-    """Coordinates of a pair.
+class Members:
+    """Coordinates of designs of one plan.
 
     Parameters
     ----------
-    won, lost : ndarray, dtype=float32, shape=(L, 4, 3)
-        Angstrom, centred; the loser superposed on the winner, so that shared noise means the same.
+    ranked : ndarray, dtype=float32, shape=(k, L, 4, 3)
+        Angstrom, best first and centred; the others superposed on it, so that shared noise means
+        the same.
     domain : ndarray, dtype=int16, shape=(L,)
         0 in linkers.
     inputs : ndarray, dtype=float32, shape=(L, 4, 3)
@@ -95,8 +97,7 @@ class PairMembers:
         ``"rigid"``, ``"adapt"`` or ``"free"`` by domain.
     """
 
-    won: NDArray[np.float32]
-    lost: NDArray[np.float32]
+    ranked: NDArray[np.float32]
     domain: NDArray[np.int16]
     inputs: NDArray[np.float32]
     modes: Mapping[int, str]
@@ -248,43 +249,51 @@ def _place(path: Path, member: Mapping[str, Any]) -> Path:
     return own if own.is_file() else path.parent / own
 
 
-def load_members(path: Path, pair: Pair) -> PairMembers:
-    """Read the structures of a pair.
+def load_members(path: Path, records: Sequence[Mapping[str, Any]]) -> Members:
+    """Read the structures of a pair, or of more designs of one plan.
 
     Parameters
     ----------
     path : Path
         The pair file.
-    pair : Pair
+    records : sequence of mapping
+        As `Pair` has them, best first.
 
     Returns
     -------
-    PairMembers
+    Members
 
     Raises
     ------
     UserError
         If a structure or its domains cannot be read, or are no longer those of the plan.
     """
-    read = []
-    for member in (pair.win, pair.lose):
-        entries, _ = find_entries([_place(path, member)])
-        sample = read_sample(entries[0])
-        if sample.backbone is None or sample.inputs is None:
-            raise UserError(f"{member['name']}: {sample.error or 'its domains are missing'}")
-        side = side_content(entries[0])
-        if not side or plan_of(side, sample.inputs) != member["plan"]:
-            raise UserError(f"{member['name']}: its plan is not the one that was compared")
-        read.append((sample.backbone, sample.inputs, side))
-    (one, inputs, side), (two, _, _) = read
-    won = one.coord - one.ca.mean(axis=0)
-    rot, trans = superpose(two.ca.astype(np.float64), won[:, 1].astype(np.float64))
-    lost = move(two.coord.reshape(-1, 3).astype(np.float64), rot, trans).reshape(won.shape)
+    read = [_read_member(path, record) for record in records]
+    best, inputs, side = read[0]
+    centred = best.coord - best.ca.mean(axis=0)
+    ranked = [centred]
+    for other, _, _ in read[1:]:
+        rot, trans = superpose(other.ca.astype(np.float64), centred[:, 1].astype(np.float64))
+        moved = move(other.coord.reshape(-1, 3).astype(np.float64), rot, trans)
+        ranked.append(moved.reshape(centred.shape).astype(np.float32))
     parts = [s for s in side["plan"]["segments"] if s["kind"] == "domain"]
-    return PairMembers(
-        won=won,
-        lost=lost.astype(np.float32),
-        domain=one.domain,
+    return Members(
+        ranked=np.stack(ranked),
+        domain=best.domain,
         inputs=inputs.astype(np.float32),
         modes={int(s["domain"]): str(s["mode"]) for s in parts},
     )
+
+
+def _read_member(
+    path: Path, record: Mapping[str, Any]
+) -> tuple[Backbone, NDArray[np.float64], Mapping[str, Any]]:
+    """Design, its domains, and its side file; refuse what is not what was compared."""
+    entries, _ = find_entries([_place(path, record)])
+    sample = read_sample(entries[0])
+    if sample.backbone is None or sample.inputs is None:
+        raise UserError(f"{record['name']}: {sample.error or 'its domains are missing'}")
+    side = side_content(entries[0])
+    if not side or plan_of(side, sample.inputs) != record["plan"]:
+        raise UserError(f"{record['name']}: its plan is not the one that was compared")
+    return sample.backbone, sample.inputs, side

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from proteinweaver.errors import UserError
 from proteinweaver.preference.control import CollapseConfig, PullConfig
-from proteinweaver.preference.named import ObjectiveConfig
+from proteinweaver.preference.named import DRIFTING, LISTWISE, ObjectiveConfig
 from proteinweaver.preference.reward_gradient import RewardGradientConfig
 from proteinweaver.preference.surrogate import SurrogateConfig
 from proteinweaver.training.config import LoggerConfig, OptimizerConfig, TrainerConfig
@@ -25,11 +25,17 @@ class AlignDataConfig:
     strict : bool
         Refuse a file with one bad pair; else bad pairs are told and left out.
     batch : int
-        Pairs of a step.
+        Pairs, or longer rankings, of a step.
     valid_share : float
         Share of the plans (not of the pairs) that is held out.
+    list_size : int
+        Designs of a ranking: 2 takes the pairs of the file, more makes lists of the designs that
+        lie in them.
+    residue_branches : tuple of int
+        Branches of the shipped critic that tell what a residue counts: the share of native
+        surroundings in the best design, the rest in the others. Empty: all count alike.
     control : bool
-        Toss a coin for every label: a control that must not improve anything.
+        Order the designs of every ranking by lot: a control that must not improve anything.
     workers : int
         Processes that prepare batches; 0 prepares them in line.
     """
@@ -39,6 +45,8 @@ class AlignDataConfig:
     strict: bool = False
     batch: int = 4
     valid_share: float = 0.1
+    list_size: int = 2
+    residue_branches: tuple[int, ...] = ()
     control: bool = False
     workers: int = 0
 
@@ -46,6 +54,8 @@ class AlignDataConfig:
         """Refuse values that make no batch."""
         if self.batch < 1:
             raise UserError(f"data.batch is {self.batch}; give 1 or more")
+        if self.list_size < 2:
+            raise UserError(f"data.list_size is {self.list_size}; give 2 for pairs, or more")
         if not 0 <= self.valid_share < 1:
             raise UserError(f"data.valid_share is {self.valid_share}; give 0 to below 1")
 
@@ -93,8 +103,8 @@ class AlignConfig:
         ``.safetensors`` that log-ratios are taken to; several, separated by commas, are averaged.
         Empty: `init`, which makes the previous round the reference of self-play.
     first : str
-        ``.safetensors`` that `pull` pulls to, the model that all rounds began with; empty: the
-        reference as it is at first.
+        ``.safetensors`` that `pull` and the objectives of later rounds (anchored-dpo, game, inpo)
+        pull to, the model that all rounds began with; empty: the reference as it is at first.
     reference_ema : float
         The reference follows the policy, ``ref <- decay ref + (1 - decay) policy`` after every
         step, by this decay; 1: it stays.
@@ -148,13 +158,21 @@ class AlignConfig:
         """Refuse draws of which the variance cannot be told."""
         if self.surrogate.draws < 2:
             raise UserError(f"surrogate.draws is {self.surrogate.draws}; take at least 2")
+        if self.data.list_size > 2 and self.objective.name not in LISTWISE:
+            raise UserError(
+                f"data.list_size is {self.data.list_size}, but {self.objective.name} compares two "
+                f"designs; longer lists go with {', '.join(sorted(LISTWISE))}"
+            )
         if not 0 <= self.reference_ema <= 1:
             raise UserError(f"reference_ema is {self.reference_ema}; give a number from 0 to 1")
         if self.kl_limit < 0:
             raise UserError(f"kl_limit is {self.kl_limit}; give 0 for none, or more")
         if self.kl_limit and self.reward_gradient.last:
             raise UserError("kl_limit has no meaning with reward_gradient; use pull or collapse")
-        if self.first and not self.pull.strength:
-            raise UserError("first is named, but pull.strength is 0; give a strength")
+        if self.first and not self.pull.strength and self.objective.name not in DRIFTING:
+            raise UserError(
+                "first is named, but pull.strength is 0 and the objective does not look at it; "
+                f"give a strength, or one of {', '.join(sorted(DRIFTING))}"
+            )
         if self.collapse.patience and not (self.data.valid_share and self.trainer.valid_every):
             raise UserError("collapse.patience needs data.valid_share and trainer.valid_every")

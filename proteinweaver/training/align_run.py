@@ -10,7 +10,6 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,8 +21,8 @@ from proteinweaver.io.typed import build, plain
 from proteinweaver.io.weights import WeightsFile, assembler_file, read_weights
 from proteinweaver.nets.denoiser import DenoiserConfig
 from proteinweaver.preference.mixing import soup
-from proteinweaver.preference.pair_file import Pair, PairMembers, load_members, read_pairs
-from proteinweaver.preference.step import PairBatch, pair_batch
+from proteinweaver.preference.pair_file import read_pairs
+from proteinweaver.preference.rankings import RankingSource, rankings_of
 from proteinweaver.training.align_config import AlignConfig
 from proteinweaver.training.align_task import AlignTask
 from proteinweaver.training.checkpoints import Checkpoint, read_checkpoint
@@ -32,61 +31,7 @@ from proteinweaver.training.fit import command_line, fit, folder_of, prepare_fol
 from proteinweaver.training.run import TrainResult
 from proteinweaver.training.schedule import used_budget
 
-__all__ = ["PairSource", "align", "held_out_plans"]
-
-
-class PairSource:
-    """Batches of pairs by number: every pair once an epoch, in an order keyed by the epoch.
-
-    Parameters
-    ----------
-    path : Path
-        The pair file.
-    pairs : sequence of Pair
-    batch : int
-        Pairs of a batch; fewer where there are fewer.
-    seed : int
-    fresh : bool
-        Draw new noise in every batch; else a pair always meets the same.
-    control : bool
-        Toss a coin (keyed by the pair) for its label; win rates are all one half.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        pairs: Sequence[Pair],
-        batch: int,
-        seed: int,
-        *,
-        fresh: bool = True,
-        control: bool = False,
-    ) -> None:
-        self.path, self.pairs = path, tuple(pairs)
-        self.size, self.seed = min(batch, len(pairs)), seed
-        self.fresh, self.control = fresh, control
-        self._members: dict[int, PairMembers] = {}
-
-    def batch(self, step: int) -> PairBatch:
-        """Batch number ``step``."""
-        count = len(self.pairs)
-        chosen = []
-        for place in range(step * self.size, (step + 1) * self.size):
-            order = np.random.default_rng((self.seed, place // count)).permutation(count)
-            chosen.append(self.pairs[int(order[place % count])])
-        turn = step if self.fresh else "fixed"
-        keys = [f"{self.seed}/{pair.number}/{turn}" for pair in chosen]
-        members = [self._load(pair) for pair in chosen]
-        rates = [(0.5, 0.5) if self.control else pair.rates for pair in chosen]
-        return pair_batch(members, keys, [pair.weight for pair in chosen], rates)
-
-    def _load(self, pair: Pair) -> PairMembers:
-        if pair.number not in self._members:
-            found = load_members(self.path, pair)
-            if self.control and np.random.default_rng((self.seed, pair.number)).random() < 0.5:
-                found = PairMembers(found.lost, found.won, found.domain, found.inputs, found.modes)
-            self._members[pair.number] = found
-        return self._members[pair.number]
+__all__ = ["align", "held_out_plans"]
 
 
 def held_out_plans(plans: Sequence[str], share: float) -> set[str]:
@@ -154,20 +99,24 @@ def align(
         "reference": [w.sha256 for w in references or [start]],
         "first": [w.sha256 for w in anchors] if config.first else None,
         "objective": plain(config.objective),
+        "data": plain(replace(config.data, pairs="", workers=0)),
         "reference_ema": config.reference_ema if config.reference_ema < 1 else None,
         "reward_gradient": plain(config.reward_gradient) if config.reward_gradient.last else None,
         "adapter": plain(config.adapter) if config.adapter.rank else None,
     }
     task = AlignTask(config, model, process, dict(start.state), reference, first, provenance)
     size, seed = config.data.batch, config.seed
+    coin, branches = config.data.control, config.data.residue_branches
+    learn = rankings_of(train, config.data.list_size, seed)
+    watch = rankings_of(valid, config.data.list_size, seed) if valid else []
     data = BatchDataModule(
-        PairSource(path, train, size, seed, control=config.data.control),
-        PairSource(path, valid, size, seed, fresh=False) if valid else None,
-        min(setup.valid_batches, -(-len(valid) // size)),
+        RankingSource(path, learn, size, seed, control=coin, branches=branches),
+        RankingSource(path, watch, size, seed, fresh=False, branches=branches) if watch else None,
+        min(setup.valid_batches, -(-len(watch) // size)),
         config.data.workers,
     )
     if on_row:
-        counts = {"pairs": len(train), "held_out": len(valid), "refused": len(read.refused)}
+        counts = {"pairs": len(learn), "held_out": len(watch), "refused": len(read.refused)}
         on_row({name: float(count) for name, count in counts.items()})
     checkpoint = out / "last.ckpt"
     begin = checkpoint if checkpoint.is_file() else None

@@ -14,9 +14,9 @@ from proteinweaver.nets.adapters import add_adapters, merged_state
 from proteinweaver.nets.denoiser import Denoiser, DenoiserConfig
 from proteinweaver.preference.control import Standing, judged, next_strength
 from proteinweaver.preference.mixing import average
-from proteinweaver.preference.named import pair_objective
+from proteinweaver.preference.named import DRIFTING, named_objective
 from proteinweaver.preference.reward_gradient import reward_of_samples
-from proteinweaver.preference.step import PairBatch, alignment_loss, pair_divergence
+from proteinweaver.preference.step import RankingBatch, alignment_loss, batch_divergence
 from proteinweaver.training.align_config import AlignConfig
 from proteinweaver.training.checkpoints import CARD
 from proteinweaver.training.optimised import OptimisedTask
@@ -27,7 +27,7 @@ _MEMORY, _WAIT = 0.95, 20  # of the running divergence, and steps before it may 
 _REFERENCE, _BEST = "reference", "best"  # of a checkpoint: a reference that moves, the best state
 #: What the runs before and after an interruption must have in common.
 _MUST_AGREE = (
-    *("pairs", "start", "reference", "first", "objective", "adapter", "reference_ema"),
+    *("pairs", "data", "start", "reference", "first", "objective", "adapter", "reference_ema"),
     "reward_gradient",
 )
 
@@ -69,7 +69,7 @@ class AlignTask(OptimisedTask):
         # in a tuple, so that they are neither trained, averaged nor saved
         self._fixed = tuple(_still(model, weights) for weights in (reference, first))
         self.process = FrameProcess(process)
-        self.objective = pair_objective(config.objective)
+        self.objective = named_objective(config.objective)
         self.first_step, self.residues, self.minutes = 0, 0, 0.0
         self.divergence, self.strength = 0.0, config.pull.strength
         self.standing, self.best = Standing(), state
@@ -88,6 +88,13 @@ class AlignTask(OptimisedTask):
     def _recipe(self) -> str:
         climbs = self.config.reward_gradient.last > 0
         return "reward-gradient" if climbs else self.config.objective.name
+
+    @property
+    def _has_drifted(self) -> bool:
+        """Whether the objective asks how far the reference is from the first, and it is."""
+        config = self.config
+        is_apart = bool(config.first) or config.reference_ema < 1
+        return is_apart and config.objective.name in DRIFTING
 
     def trained_parameters(self) -> Iterable[torch.nn.Parameter]:
         """All of the network, or its adapters alone."""
@@ -112,14 +119,15 @@ class AlignTask(OptimisedTask):
         is_beyond = bool(limit) and self.step >= _WAIT and self.divergence > limit
         return self.standing.collapsed or is_beyond
 
-    def losses(self, batch: PairBatch) -> tuple[Tensor, dict[str, float]]:
+    def losses(self, batch: RankingBatch) -> tuple[Tensor, dict[str, float]]:
         """Loss of a batch and its figures."""
         reference, first = (net.to(self.device) for net in self._fixed)
         surrogate, climbs = self.config.surrogate, self.config.reward_gradient.last > 0
         figures: dict[str, float] = {}
         if not climbs or not self.training:
+            rounds = first if self._has_drifted else None
             loss, figures = alignment_loss(
-                self.net, reference, self.process, batch, self.objective, surrogate
+                self.net, reference, self.process, batch, self.objective, surrogate, rounds
             )
         if climbs:
             reward, seen = reward_of_samples(
@@ -128,11 +136,11 @@ class AlignTask(OptimisedTask):
                 batch.condition,
                 batch.keys,
                 self.config.reward_gradient,
-                batch.won,
+                batch.best,
             )
             loss, figures = -reward.mean(), figures | seen
         if self.strength:
-            far = pair_divergence(self.net, first, self.process, batch, surrogate)
+            far = batch_divergence(self.net, first, self.process, batch, surrogate)
             loss = loss + self.strength * far
             figures |= {"far": float(far.detach()), "strength": self.strength}
         return loss, figures

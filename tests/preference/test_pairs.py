@@ -176,10 +176,12 @@ def test_from_run_folders_to_pairs_and_back(runs, tmp_path):
             (Path(pair.win["run"]) / "designs" / f"{pair.win['name']}.json").read_text()
         )
         assert (side["seed"], side["index"]) == (pair.win["seed"], pair.win["index"])
-    both = load_members(out, read.pairs[0])
+    both = load_members(out, (read.pairs[0].win, read.pairs[0].lose))
     here = Path(read.pairs[0].lose["run"]) / read.pairs[0].lose["file"]
-    truth, _ = Rotation.align_vectors(both.won[:, 1], (c := read_backbone(here).ca) - c.mean(0))
-    np.testing.assert_allclose(both.lost[:, 1], truth.apply(c - c.mean(0)), atol=1e-3)
+    truth, _ = Rotation.align_vectors(
+        both.ranked[0][:, 1], (c := read_backbone(here).ca) - c.mean(0)
+    )
+    np.testing.assert_allclose(both.ranked[1][:, 1], truth.apply(c - c.mean(0)), atol=1e-3)
     assert both.domain.tolist() == [1] * 14 + [0] * 5 + [2] * 12
     assert np.isfinite(both.inputs[both.domain > 0]).all()
     with pytest.raises(UserError, match="exists"):

@@ -6,16 +6,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import logsigmoid
 
 from proteinweaver.diffusion.process import FrameProcess, ProcessConfig
 from proteinweaver.errors import UserError
 from proteinweaver.generation.condition import Piece, condition_for
 from proteinweaver.nets.denoiser import Denoiser, DenoiserConfig
 from proteinweaver.preference.mixing import interpolated, soup
-from proteinweaver.preference.named import PAIR_OBJECTIVES, ObjectiveConfig, pair_objective
-from proteinweaver.preference.pair_file import PairMembers
+from proteinweaver.preference.named import (
+    DRIFTING,
+    LISTWISE,
+    OBJECTIVES,
+    ObjectiveConfig,
+    named_objective,
+)
+from proteinweaver.preference.pair_file import Members
 from proteinweaver.preference.pairwise import dpo
-from proteinweaver.preference.step import alignment_loss, pair_batch, pair_condition
+from proteinweaver.preference.step import alignment_loss, members_condition, ranking_batch
 from proteinweaver.preference.surrogate import SurrogateConfig
 from proteinweaver.structure.ideal import ideal_element
 
@@ -24,7 +31,7 @@ CONFIG = SurrogateConfig(draws=2, strength=10.0)
 RATES = [(1.0, 0.0)] * 2
 
 
-def members(first: int, linker: int, second: int, mode="adapt") -> PairMembers:
+def members(first: int, linker: int, second: int, mode="adapt") -> Members:
     """A long helix wins over the same domains bent apart."""
     length = first + linker + second
     won = ideal_element("H", length).numpy().astype(np.float32)
@@ -34,7 +41,7 @@ def members(first: int, linker: int, second: int, mode="adapt") -> PairMembers:
     lost -= lost[:, 1].mean(0)
     domain = np.array([1] * first + [0] * linker + [2] * second, np.int16)
     inputs = np.where(domain[:, None, None] > 0, won, np.nan).astype(np.float32)
-    return PairMembers(won, lost, domain, inputs, {1: mode, 2: "adapt"})
+    return Members(np.stack([won, lost]), domain, inputs, {1: mode, 2: "adapt"})
 
 
 @pytest.fixture
@@ -49,7 +56,7 @@ def test_conditions_are_those_of_generation():
     for mode in ("adapt", "rigid", "free"):
         pair = members(8, 3, 7, mode)
         pieces = [Piece(0, pair.inputs[:8], mode), Piece(11, pair.inputs[11:], "adapt")]
-        truth, found = condition_for(18, pieces), pair_condition(pair)
+        truth, found = condition_for(18, pieces), members_condition(pair)
         for name in ("mask", "index", "ss", "piece", "mode", "known_rot", "known_trans"):
             torch.testing.assert_close(getattr(found, name), getattr(truth, name))
 
@@ -57,8 +64,8 @@ def test_conditions_are_those_of_generation():
 @pytest.mark.parametrize("name", ["sppo", "dpo", "kto", "raft"])
 def test_a_few_steps_separate_winner_and_loser(nets, name):
     policy, reference = nets
-    batch = pair_batch([members(8, 3, 7)], ["a"], [1.0], [(0.9, 0.2)])
-    objective = pair_objective(ObjectiveConfig(name))
+    batch = ranking_batch([members(8, 3, 7)], ["a"], [1.0], [(0.9, 0.2)])
+    objective = named_objective(ObjectiveConfig(name))
     optimizer = torch.optim.Adam(policy.parameters(), lr=1e-3)
     first = None
     for _ in range(3):
@@ -82,10 +89,10 @@ def test_a_pair_has_the_same_gradient_in_any_batch(nets):
         for p in policy.parameters():
             p.add_(0.02 * torch.randn_like(p))
     pairs = [members(8, 3, 7), members(6, 2, 6)]
-    objective = pair_objective(ObjectiveConfig("dpo"))
+    objective = named_objective(ObjectiveConfig("dpo"))
 
     def slope(chosen: list[int], weights: list[float]) -> torch.Tensor:
-        batch = pair_batch(
+        batch = ranking_batch(
             [pairs[k] for k in chosen], [f"k{k}" for k in chosen], weights, RATES[: len(chosen)]
         )
         loss, _ = alignment_loss(policy, reference, PROCESS, batch, objective, CONFIG)
@@ -101,8 +108,8 @@ def test_held_members_are_told_in_their_own_poses(nets):
     """Below start = 1 winner and loser are one body each, as both were assembled."""
     policy, reference = nets
     pair = members(8, 3, 7)
-    batch = pair_batch([pair], ["a"], [1.0], [(1.0, 0.0)])
-    objective, told = pair_objective(ObjectiveConfig("dpo")), []
+    batch = ranking_batch([pair], ["a"], [1.0], [(1.0, 0.0)])
+    objective, told = named_objective(ObjectiveConfig("dpo")), []
     reference.register_forward_pre_hook(lambda _, args: told.append(args[3]))
     for start, poses in ((1.0, False), (0.3, True)):
         told.clear()
@@ -111,7 +118,7 @@ def test_held_members_are_told_in_their_own_poses(nets):
         )  # fmt: skip
         assert len(told) == CONFIG.draws
         has = torch.from_numpy(pair.domain > 0)
-        for row, design in enumerate((pair.won, pair.lost)):
+        for row, design in enumerate(pair.ranked):
             piece, known = told[0].piece[row], told[0].known_trans[row]
             assert bool((piece[~has] == -1).all())
             assert piece[has].unique().tolist() == ([0] if poses else [0, 1])
@@ -132,29 +139,112 @@ def test_held_members_are_told_in_their_own_poses(nets):
 )
 def test_objectives_that_make_no_sense(config, text):
     with pytest.raises(UserError, match=text):
-        pair_objective(config)
+        named_objective(config)
 
 
-@pytest.mark.parametrize("name", PAIR_OBJECTIVES)
+def losses(config: ObjectiveConfig, ratios, rates, drift=None) -> torch.Tensor:
+    ratios, rates = torch.as_tensor(ratios), torch.as_tensor(rates)
+    drift = torch.zeros_like(ratios) if drift is None else torch.as_tensor(drift)
+    return named_objective(config)(ratios, drift, rates)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
 def test_every_named_objective_lifts_the_winner(name):
-    won, lost = (torch.zeros(2, requires_grad=True) for _ in range(2))
-    rates = torch.tensor([[0.9, 0.2], [0.6, 0.4]])
-    loss = pair_objective(ObjectiveConfig(name))(won, lost, rates)
-    up, down = torch.autograd.grad(loss.sum(), (won, lost))
-    assert bool((up < 0).all())
-    assert bool((down > 0).all()) or name == "raft"
+    ratios = torch.zeros(2, 2, requires_grad=True)
+    loss = losses(ObjectiveConfig(name), ratios, [[0.9, 0.2], [0.6, 0.4]])
+    (slope,) = torch.autograd.grad(loss.sum(), ratios)
+    assert bool((slope[:, 0] < 0).all())
+    assert bool((slope[:, 1] > 0).all()) or name == "raft"
+
+
+@pytest.mark.parametrize("name", sorted(LISTWISE))
+def test_lists_lift_the_best_and_push_the_worst(name):
+    ratios = torch.zeros(1, 4, requires_grad=True)
+    loss = losses(ObjectiveConfig(name), ratios, [[0.9, 0.7, 0.3, 0.1]])
+    (slope,) = torch.autograd.grad(loss.sum(), ratios)
+    assert float(slope[0, 0]) < 0 and float(slope[0, -1]) >= 0
+    assert float(slope[0, -1]) > 0 or name == "raft"
 
 
 def test_named_objectives_pass_their_settings_on():
-    won, lost, rates = torch.tensor([0.4]), torch.tensor([-0.2]), torch.tensor([[1.0, 0.0]])
+    ratios, rates = [[0.4, -0.2]], [[1.0, 0.0]]
+    won, lost = torch.tensor([0.4]), torch.tensor([-0.2])
     config = ObjectiveConfig("dpo", beta=0.3, smoothing=0.1)
-    torch.testing.assert_close(pair_objective(config)(won, lost, rates), dpo(won, lost, 0.3, 0.1))
-    far = pair_objective(replace(config, name="sppo", eta=5.0))(won, lost, rates)
+    torch.testing.assert_close(losses(config, ratios, rates), dpo(won, lost, 0.3, 0.1))
+    far = losses(replace(config, name="sppo", eta=5.0), ratios, rates)
     torch.testing.assert_close(far, (won - 2.5) ** 2 + (lost + 2.5) ** 2)
-    rated = pair_objective(replace(config, name="sppo-rate", eta=5.0))
-    torch.testing.assert_close(rated(won, lost, rates), far)  # sure wins are hard labels
-    close = rated(won, lost, torch.tensor([[0.6, 0.5]]))
+    rated = replace(config, name="sppo-rate", eta=5.0)
+    torch.testing.assert_close(losses(rated, ratios, rates), far)  # sure wins are hard labels
+    close = losses(rated, ratios, [[0.6, 0.5]])
     torch.testing.assert_close(close, (won - 0.5) ** 2 + lost**2)
+    held_off = losses(ObjectiveConfig("d2o", beta=0.5, push=2.0), ratios, rates)
+    torch.testing.assert_close(held_off, -logsigmoid(0.5 * (won + lost) / 2 - 2.0 * lost))
+    ranked = losses(ObjectiveConfig("plackett-luce", beta=0.3), ratios, rates)
+    torch.testing.assert_close(ranked, dpo(won, lost, 0.3))
+    climbed = losses(ObjectiveConfig("policy-gradient", clip=0.1), ratios, rates)
+    torch.testing.assert_close(
+        climbed, -0.5 * torch.tensor([1.1]) + 0.5 * lost.clamp_min(-0.2).exp().clamp_min(0.9)
+    )
+
+
+def test_objectives_of_later_rounds_look_at_the_first_reference():
+    ratios, rates, drift = [[0.4, -0.2]], [[0.8, 0.3]], [[0.5, 0.1]]
+    won, lost = torch.tensor([0.4]), torch.tensor([-0.2])
+    for name in OBJECTIVES:
+        config = ObjectiveConfig(name, tau=0.5)
+        same = torch.equal(losses(config, ratios, rates), losses(config, ratios, rates, drift))
+        assert same == (name not in DRIFTING)
+    config = ObjectiveConfig("anchored-dpo", beta=0.3, anchor=0.2)
+    truth = -logsigmoid(0.3 * 0.6 + torch.tensor([0.2 * 1.0]))
+    torch.testing.assert_close(losses(config, ratios, rates, drift), truth)
+    config = ObjectiveConfig("game", eta=2.0, tau=0.5)
+    truth = (won - lost - 2.0 * (0.5 - 0.5 * 0.4)) ** 2
+    torch.testing.assert_close(losses(config, ratios, rates, drift), truth)
+    truth = (won - lost + 2.0 * 0.5 * 0.4 - 1.0) ** 2
+    torch.testing.assert_close(losses(replace(config, name="inpo"), ratios, rates, drift), truth)
+
+
+def test_a_step_tells_how_far_the_reference_has_come(nets):
+    """The policy of the round lies where the reference does; the first reference does not."""
+    policy, first = nets
+    reference = copy.deepcopy(policy)
+    with torch.no_grad():
+        for p in reference.parameters():
+            p.add_(0.05 * torch.randn_like(p))
+    policy.load_state_dict(reference.state_dict())
+    batch = ranking_batch([members(8, 3, 7)], ["a"], [1.0], [(1.0, 0.0)])
+    seen = []
+
+    def objective(ratios, drift, rates):
+        seen.append(drift.detach())
+        return (ratios[:, 0] - ratios[:, 1] + drift[:, 0]) ** 2
+
+    alignment_loss(policy, reference, PROCESS, batch, objective, CONFIG)
+    assert all(bool((d == 0).all()) for d in seen)
+    seen.clear()
+    alignment_loss(policy, reference, PROCESS, batch, objective, CONFIG, first)
+    own, _ = alignment_loss(
+        reference, first, PROCESS, batch, lambda r, d, w: r.sum(-1), CONFIG
+    )  # the same draws
+    torch.testing.assert_close(seen[-1].sum(), own)
+
+
+def test_residues_that_count_nothing_teach_nothing(nets):
+    """With all weight on one domain, moving the other changes no gradient."""
+    policy, reference = nets
+    with torch.no_grad():
+        for p in policy.parameters():
+            p.add_(0.02 * torch.randn_like(p))
+    pair = members(8, 3, 7)
+    objective = named_objective(ObjectiveConfig("raft"))
+    found = []
+    for weight in (None, np.ones((2, 18)), np.r_[np.ones(9), np.zeros(9)] * np.ones((2, 1))):
+        told = None if weight is None else [weight.astype(np.float32)]
+        batch = ranking_batch([pair], ["a"], [1.0], [(1.0, 0.0)], told)
+        loss, _ = alignment_loss(policy, reference, PROCESS, batch, objective, CONFIG)
+        found.append(float(loss.detach()))
+    assert found[0] == pytest.approx(found[1], rel=1e-5)
+    assert abs(found[2] - found[0]) > 1e-3 * abs(found[0])
 
 
 def test_soups_and_lines(nets):

@@ -10,25 +10,27 @@ import torch
 
 from proteinweaver.cli.config import compose
 from proteinweaver.errors import UserError
+from proteinweaver.evaluation.critic import load_critic, packed
 from proteinweaver.generation.commands import assemble
 from proteinweaver.generation.config import AssembleConfig
 from proteinweaver.generation.model import load_model
 from proteinweaver.generation.settings import SamplerConfig
 from proteinweaver.io.installation import weights_folder
 from proteinweaver.io.pdb import pdb_text
-from proteinweaver.io.weights import assembler_file, read_weights
+from proteinweaver.io.weights import assembler_file, read_weights, save_weights
 from proteinweaver.nets.adapters import merged_state
 from proteinweaver.preference.comparisons import PairSettings
 from proteinweaver.preference.control import CollapseConfig, PullConfig
-from proteinweaver.preference.named import PAIR_OBJECTIVES, ObjectiveConfig
+from proteinweaver.preference.named import LISTWISE, OBJECTIVES, ObjectiveConfig
 from proteinweaver.preference.pair_file import read_pairs
 from proteinweaver.preference.prefs import PrefsRequest, make_pairs
+from proteinweaver.preference.rankings import RankingSource, rankings_of
 from proteinweaver.preference.reward_gradient import RewardGradientConfig
 from proteinweaver.preference.surrogate import SurrogateConfig
 from proteinweaver.structure.backbone import Backbone
 from proteinweaver.structure.ideal import ideal_element
 from proteinweaver.training.align_config import AdapterConfig, AlignConfig, AlignDataConfig
-from proteinweaver.training.align_run import PairSource, align, held_out_plans
+from proteinweaver.training.align_run import align, held_out_plans
 from proteinweaver.training.align_task import AlignTask
 from proteinweaver.training.checkpoints import read_checkpoint
 from proteinweaver.training.config import LoggerConfig, OptimizerConfig, TrainerConfig
@@ -329,23 +331,101 @@ def test_a_run_that_goes_too_far_stops(pairs, tiny_weights, tmp_path, monkeypatc
 
 def test_batches(pairs):
     read = read_pairs(pairs)
-    source = PairSource(pairs, read.pairs, 2, seed=3)
+    source = RankingSource(pairs, rankings_of(read.pairs, 2, 0), 2, seed=3)
     count = len(read.pairs)
     batches = [source.batch(k) for k in range(count)]
     seen = [key.split("/")[1] for batch in batches for key in batch.keys]
     for epoch in (seen[:count], seen[count:]):
         assert sorted(epoch) == sorted(str(pair.number) for pair in read.pairs)
-    torch.testing.assert_close(source.batch(1).won, batches[1].won)  # a function of its number
+    torch.testing.assert_close(source.batch(1).best, batches[1].best)  # a function of its number
     keys = {key for batch in batches for key in batch.keys}
     assert len(keys) == 2 * count  # fresh noise every time
-    coin = PairSource(pairs, read.pairs, 1, seed=3, control=True)
+    coin = RankingSource(pairs, rankings_of(read.pairs, 2, 0), 1, seed=3, control=True)
     flips = []
     for k in range(count):
-        mine, plain = coin.batch(k), PairSource(pairs, read.pairs, 1, seed=3).batch(k)
+        mine, plain = (
+            coin.batch(k),
+            RankingSource(pairs, rankings_of(read.pairs, 2, 0), 1, seed=3).batch(k),
+        )
         assert mine.keys == plain.keys
-        flips.append(bool(torch.equal(mine.won, plain.lost)))
-        assert flips[-1] or torch.equal(mine.won, plain.won)
+        flips.append(bool(torch.equal(mine.best, plain.ranked[:, 1])))
+        assert flips[-1] or torch.equal(mine.best, plain.best)
     assert any(flips) and not all(flips)
+
+
+def test_longer_rankings(pairs):
+    """Three designs of a plan each, best first; superposed on the best, noise shared."""
+    read = read_pairs(pairs)
+    lists = rankings_of(read.pairs, 3, seed=0)
+    assert len(lists) == 2  # two plans of three designs
+    for one in lists:
+        scores = [record["score"] for record in one.records]
+        assert scores == sorted(scores, reverse=True)
+        assert len({record["plan"] for record in one.records}) == 1
+        assert one.rates == tuple(record["win_rate"] for record in one.records)
+    batch = RankingSource(pairs, lists, 2, seed=1).batch(0)
+    assert batch.ranked.shape[:2] == (2, 3)
+    assert batch.residues == 3 * int(batch.condition.mask.sum())
+    coin = RankingSource(pairs, lists, 2, seed=1, control=True).batch(0)
+    assert coin.rates.eq(0.5).all()
+    for mine, plain in zip(coin.ranked, batch.ranked, strict=True):
+        assert sorted(map(float, mine.abs().sum((1, 2, 3)))) == pytest.approx(
+            sorted(map(float, plain.abs().sum((1, 2, 3)))), rel=1e-5
+        )
+    with pytest.raises(UserError, match="no plan has 4 designs"):
+        rankings_of(read.pairs, 4, seed=0)
+
+
+def test_residues_count_by_the_critic(pairs):
+    """What is native in the best design counts there, and what is not in the others."""
+    read = read_pairs(pairs)
+    ranking = rankings_of(read.pairs, 2, 0)[:1]
+    plain = RankingSource(pairs, ranking, 1, seed=0).batch(0)
+    batch = RankingSource(pairs, ranking, 1, seed=0, branches=(0, 1)).batch(0)
+    assert plain.residue_weight is None and batch.residue_weight is not None
+    for place, coord in enumerate(batch.ranked[0]):
+        # another way to the same numbers: branch by branch, from the whole judgement
+        critic = load_critic()
+        chains = packed([Backbone.from_coord(coord.numpy())], critic.net.config.judge_neighbours)
+        shares = torch.sigmoid(critic.net.judge(chains).residue)
+        share = (shares[0] + shares[1]) / 2
+        expected = share if place == 0 else 1 - share
+        torch.testing.assert_close(batch.residue_weight[0, place], expected.float())
+    with pytest.raises(UserError, match="branches 0 to 2"):
+        RankingSource(pairs, ranking, 1, seed=0, branches=(3,)).batch(0)
+
+
+@pytest.mark.parametrize("name", ["plackett-luce", "game", "d2o"])
+def test_lists_and_later_rounds_train(pairs, tiny_weights, tmp_path, name):
+    size = 3 if name in LISTWISE else 2
+    first = tmp_path / "first.safetensors"
+    source = read_weights(tiny_weights / "assembler.safetensors")
+    moved = {k: v.float() * 1.01 for k, v in source.state.items()}
+    save_weights(tmp_path, "first", moved, source.config, source.meta)
+    one = config(pairs, tiny_weights, tmp_path / "whole")
+    one = replace(
+        one,
+        objective=ObjectiveConfig(name),
+        data=replace(one.data, list_size=size, residue_branches=(0, 1)),
+        first="" if name in LISTWISE else str(first),
+    )
+    whole = align(one)
+    assert whole.finished and np.isfinite(whole.metrics["valid/total"])
+    with pytest.raises(UserError, match="another data"):
+        align(replace(one, data=replace(one.data, residue_branches=())))
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["data.list_size=1"], "2 for pairs"),
+        (["data.list_size=3"], "sppo compares two designs; longer lists go with d2o"),
+        (["first=a.safetensors", "objective.name=dpo"], "give a strength, or one of anchored-dpo"),
+    ],
+)
+def test_lists_and_references_that_nothing_uses(words, text):
+    with pytest.raises(UserError, match=text):
+        compose("align", AlignConfig, words)
 
 
 def test_held_out_plans_survive_more_pairs():
@@ -361,12 +441,12 @@ def test_held_out_plans_survive_more_pairs():
 
 def test_every_experiment_composes():
     found = sorted(CONFIGS.glob("experiment/align_*.yaml"))
-    assert len(found) >= 6
+    assert len(found) == len(OBJECTIVES) + 1
     for file in found:
         made = compose("align", AlignConfig, [f"experiment={file.stem}", "objective.beta=2"])
         own = "reward-gradient" if made.reward_gradient.last else made.objective.name
         assert f"align_{own}" == file.stem
-        assert made.objective.name in PAIR_OBJECTIVES
+        assert made.objective.name in OBJECTIVES
         assert made.objective.beta == 2
     assert compose("align", AlignConfig) == AlignConfig()
     with pytest.raises(UserError, match="at least 2"):
