@@ -1,6 +1,5 @@
 """Comparisons: which become pairs, and that nothing bad is ever read as one."""
 
-import importlib.util
 import json
 import shutil
 from dataclasses import replace
@@ -8,48 +7,28 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from scipy.spatial.transform import Rotation
 
 from proteinweaver.cli.main import run as command
-from proteinweaver.data.archive import dataset_info
-from proteinweaver.data.batches import BatchSource, Mixture
-from proteinweaver.data.store import StructureStore
 from proteinweaver.errors import UserError
 from proteinweaver.evaluation.tm import tm_score
-from proteinweaver.generation.commands import assemble
-from proteinweaver.generation.config import AssembleConfig
-from proteinweaver.generation.settings import SamplerConfig
-from proteinweaver.io.pdb import pdb_text
 from proteinweaver.io.read import read_backbone
-from proteinweaver.io.weights import read_weights, save_weights
-from proteinweaver.preference.candidates import Candidate, draws_of_a_chain, find_candidates
-from proteinweaver.preference.chosen import best_of_plans, write_designs
+from proteinweaver.preference.candidates import draws_of_a_chain, find_candidates
 from proteinweaver.preference.comparisons import PairSettings, agreement, compare, summary
 from proteinweaver.preference.pair_file import load_members, read_pairs, write_pairs
 from proteinweaver.preference.prefs import PrefsRequest, make_pairs
-from proteinweaver.preference.rewards import Score, reward_of
-from proteinweaver.structure.backbone import Backbone
+from proteinweaver.preference.rewards import reward_of
 from proteinweaver.structure.ideal import ideal_element
 
 REPO = Path(__file__).resolve().parents[2]
 RNG = np.random.default_rng(0)
 
 
-def candidate(name: str, score: float, votes=(), plan="p", passed=True, ca=None) -> Candidate:
-    ca = 10 * RNG.standard_normal((40, 3)) if ca is None else ca
-    return Candidate(
-        name=name, job="j", index=0, seed=0, run="r", file=f"designs/{name}.pdb", sha256=name,
-        model="m" * 64, plan=plan, passed=passed, score=Score(score, {"a": score}, tuple(votes)),
-        ca=ca,
-    )  # fmt: skip
-
-
 def verdicts(comparisons) -> dict[str, str]:
     return {f"{c.win.name}>{c.lose.name}": c.verdict for c in comparisons}
 
 
-def test_margins_ties_and_limits():
+def test_margins_ties_and_limits(candidate):
     four = [candidate(n, s) for n, s in zip("abcd", (0.9, 0.5, 0.48, 0.1), strict=True)]
     every = compare(four, PairSettings(per_set=0, uses=0))
     found = verdicts(every)
@@ -65,7 +44,7 @@ def test_margins_ties_and_limits():
     assert compare([four[0], replace(four[1], plan="q")], PairSettings()) == []
 
 
-def test_nearly_the_same_structures():
+def test_nearly_the_same_structures(candidate):
     ca = ideal_element("H", 40).numpy()[:, 1].astype(float)
     turned = Rotation.from_rotvec([0.4, 1, 0]).apply(ca) + 0.3 * RNG.standard_normal(ca.shape)
     tm = tm_score(ca, turned)
@@ -82,7 +61,7 @@ def test_nearly_the_same_structures():
     assert weighed["b"].weight == pytest.approx(share * (1 - tm) / 0.1)
 
 
-def test_an_ensemble_decides_and_weighs():
+def test_an_ensemble_decides_and_weighs(candidate):
     a = candidate("a", 0.8, (0.9, 0.8, 0.7, 0.8), passed=False)
     b = candidate("b", 0.6, (0.5, 0.9, 0.6, 0.4))
     c = candidate("c", 0.4, (0.1, 0.95, 0.8, 0.9))
@@ -106,7 +85,7 @@ def test_an_ensemble_decides_and_weighs():
     assert told["cyclic"] == 1.0
 
 
-def test_sets_of_intermediate_pass_rate_come_first():
+def test_sets_of_intermediate_pass_rate_come_first(candidate):
     sets = [
         candidate(f"{plan}{k}", 0.1 + 0.2 * k, plan=plan, passed=k < number)
         for plan, number in (("all", 4), ("half", 2), ("none", 0), ("one", 1))
@@ -129,36 +108,11 @@ def test_settings_that_mean_nothing(wrong, text):
         PairSettings(**wrong)
 
 
-@pytest.fixture(scope="module")
-def runs(tiny_weights, tmp_path_factory) -> Path:
-    """Two run folders of one request with other seeds, and a reward that tells designs apart."""
-    place = tmp_path_factory.mktemp("prefs")
-    for k, (kind, length) in enumerate((("H", 14), ("E", 12))):
-        backbone = Backbone.from_coord(ideal_element(kind, length).numpy(), name=f"d{k}")
-        (place / f"d{k}.pdb").write_text(pdb_text(backbone))
-    for seed in (0, 1):
-        assemble(
-            AssembleConfig(
-                domain=(str(place / "d0.pdb"), str(place / "d1.pdb")), linker=("5",), n=3,
-                out=str(place / f"run{seed}"), name="pair", seed=seed, device="cpu", close=False,
-                weights=str(tiny_weights), assembler_sampler=SamplerConfig(num_steps=2),
-            )
-        )  # fmt: skip
-    (place / "mine.py").write_text(
-        "import numpy as np\ndef spread(b): return float(1 / (1 + np.ptp(b.ca[:, 0]) / 30))\n"
-    )
-    return place
-
-
-def reward(place: Path) -> str:
-    return f"python:call={place / 'mine.py'}:spread"
-
-
-def test_from_run_folders_to_pairs_and_back(runs, tmp_path):
+def test_from_run_folders_to_pairs_and_back(runs, tmp_path, reward):
     """All six designs share domains and plan; what is written is what is read, file by file."""
     out = tmp_path / "pairs.jsonl"
     request = PrefsRequest(
-        (str(runs / "run0"), str(runs / "run1")), str(out), (reward(runs),),
+        (str(runs / "run0"), str(runs / "run1")), str(out), (reward,),
         settings=PairSettings(margin=0.0, per_set=0, uses=0),
     )  # fmt: skip
     result = make_pairs(request)
@@ -166,7 +120,7 @@ def test_from_run_folders_to_pairs_and_back(runs, tmp_path):
     assert result.pairs == result.summary["pair"] > 5
     lines = [json.loads(line) for line in out.read_text().splitlines()]
     assert len(lines) == 16
-    assert lines[0]["rewards"] == [reward(runs)]
+    assert lines[0]["rewards"] == [reward]
     read = read_pairs(out, strict=True)
     assert len(read.pairs) == result.pairs
     assert not read.refused
@@ -188,7 +142,7 @@ def test_from_run_folders_to_pairs_and_back(runs, tmp_path):
         make_pairs(request)
 
 
-def test_designs_that_cannot_be_used_are_named(runs, tmp_path):
+def test_designs_that_cannot_be_used_are_named(runs, tmp_path, reward):
     place = tmp_path / "run"
     shutil.copytree(runs / "run0", place)
     names = sorted(p.stem for p in (place / "designs").glob("*.json"))
@@ -196,7 +150,7 @@ def test_designs_that_cannot_be_used_are_named(runs, tmp_path):
     (place / f"designs/{names[1]}.pdb").write_text("not a structure\n")
     for part in (place / "domains").glob(f"{names[2]}_d2*"):
         part.unlink()
-    found = find_candidates([place, place], reward_of([reward(runs)]))
+    found = find_candidates([place, place], reward_of([reward]))
     assert [c.name for c in found.candidates] == [names[0]]
     kinds = {line.split(":")[0]: kind for kind, line in found.problems}
     assert kinds["stray"] == "no side file"
@@ -209,11 +163,11 @@ def test_designs_that_cannot_be_used_are_named(runs, tmp_path):
     told["weights"]["assembler"] = "f" * 64
     side.write_text(json.dumps(told))
     with pytest.raises(UserError, match="designs of 2 models"):
-        find_candidates([place, runs / "run1"], reward_of([reward(runs)]))
-    found = find_candidates([place, runs / "run1"], reward_of([reward(runs)]), ["ffff"])
+        find_candidates([place, runs / "run1"], reward_of([reward]))
+    found = find_candidates([place, runs / "run1"], reward_of([reward]), ["ffff"])
     assert [c.model[:4] for c in found.candidates] == ["ffff"]
     assert [k for k, _ in found.problems].count("wrong model") == 4
-    mixed = find_candidates([place, runs / "run1"], reward_of([reward(runs)]), [""])
+    mixed = find_candidates([place, runs / "run1"], reward_of([reward]), [""])
     assert len(mixed.candidates) == 4
     # a score that is not a number, by a table without this design
     (tmp_path / "s.csv").write_text("name,x\nother,0.5\n")
@@ -228,9 +182,9 @@ def test_designs_that_cannot_be_used_are_named(runs, tmp_path):
     assert not (tmp_path / "o").exists()
 
 
-def test_a_plan_is_order_lengths_mode_and_insides(runs, tmp_path):
+def test_a_plan_is_order_lengths_mode_and_insides(runs, tmp_path, reward):
     """Another linker, or a domain moved by 0.01 A inside: no longer the same question."""
-    base = find_candidates([runs / "run0"], reward_of([reward(runs)])).candidates
+    base = find_candidates([runs / "run0"], reward_of([reward])).candidates
     assert len({c.plan for c in base}) == 1
     place = tmp_path / "run"
     shutil.copytree(runs / "run0", place)
@@ -245,94 +199,18 @@ def test_a_plan_is_order_lengths_mode_and_insides(runs, tmp_path):
     told = json.loads(side.read_text())
     told["plan"]["segments"][0]["mode"] = "rigid"
     side.write_text(json.dumps(told))
-    found = find_candidates([place], reward_of([reward(runs)])).candidates
+    found = find_candidates([place], reward_of([reward])).candidates
     plans = [c.plan for c in found]
     assert len(set(plans)) == 3
     assert plans[2] == base[0].plan
     with pytest.raises(UserError, match="no two of one plan"):
-        make_pairs(PrefsRequest((str(place),), str(tmp_path / "o"), (reward(runs),)))
-
-
-def test_the_best_of_a_plan_are_those_that_pass():
-    many = [candidate(n, s) for n, s in zip("abcd", (0.2, 0.9, 0.5, 0.6), strict=True)]
-    others = [candidate("e", 0.3, plan="q"), candidate("f", 0.99, plan="q", passed=False)]
-    assert [one.name for one in best_of_plans([*others, *many], 2)] == ["e", "b", "d"]
-    assert [one.name for one in best_of_plans([*others, *many], 3, least=0.55)] == ["b", "d"]
-
-
-def test_chosen_designs_train_the_assembler(runs, tmp_path):
-    found = find_candidates([runs / "run0"], reward_of([reward(runs)])).candidates
-    passing = [replace(one, passed=True) for one in found]  # untrained weights pass nothing
-    chosen = best_of_plans(passing, 2)
-    write_designs(tmp_path / "designs.npz", chosen, {"why": "a test"})
-    about = dataset_info(tmp_path / "designs.npz")
-    assert about["items"] == about["splits"]["train"]["items"] == 2
-    assert about["provenance"] == {"why": "a test", "models": [found[0].model], "plans": 1}
-    store = StructureStore(tmp_path / "designs.npz")
-    for number, one in enumerate(chosen):
-        item = store.item(number)
-        made = read_backbone(Path(one.run) / one.file)
-        assert item.annotated and item.domain.tolist() == [1] * 14 + [0] * 5 + [2] * 12
-        away = item.coord - (made.coord - made.ca.mean(0))
-        assert np.abs(away).max() < 0.006  # hundredths of an angstrom
-    whole = (Mixture("designs", {"domains": 1.0}, min_length=20),)
-    batch = BatchSource({"designs": store}, whole, "train", 99, 0).batch(0)
-    hidden = batch.condition.piece[batch.condition.mask] < 0
-    assert hidden.any() and int(batch.condition.piece.max()) == 1  # two domains, a linker
-    with pytest.raises(UserError, match="no design is good enough"):
-        write_designs(tmp_path / "none.npz", [], {})
-    assert not (tmp_path / "none.npz").exists()
-
-
-def script(name: str):
-    spec = importlib.util.spec_from_file_location(name, REPO / "scripts" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_script_of_chosen_designs_replaces_no_file(runs, tmp_path, capsys):
-    main = script("build_design_set").main
-    words = [str(runs / "run0"), "--reward", reward(runs)]
-    with pytest.raises(UserError, match=r"no chains\.npz there"):
-        main([*words, "-o", str(tmp_path / "out"), "--data", str(tmp_path)])
-    assert not (tmp_path / "out").exists()
-    data = tmp_path / "data"
-    data.mkdir()
-    (data / "chains.npz").write_bytes(b"natives")
-    with pytest.raises(UserError, match="a file of its own"):  # the data themselves
-        main([*words, "-o", str(data), "--data", str(data)])
-    assert (data / "chains.npz").read_bytes() == b"natives"
-    with pytest.raises(UserError, match="no design is good enough"):  # untrained weights
-        main([*words, "-o", str(tmp_path / "out"), "--data", str(data), "--model", "other"])
-    assert "left out, wrong model: 3 (first: pair_s0_0000: made by" in capsys.readouterr().err
-    assert (tmp_path / "out/chains.npz").read_bytes() == b"natives"
-
-
-def test_what_two_fine_tunes_learned_is_added(tmp_path, monkeypatch):
-    shas = {}
-    for name, value in (("base", 1.0), ("one", 1.5), ("two", 0.75)):
-        state = {"w": torch.full((2,), value)}
-        shas[name] = save_weights(tmp_path, name, state, {}, {"stage": "assembler"})
-    files = {name: str(tmp_path / f"{name}.safetensors") for name in (*shas, "sum", "mean")}
-    blend = script("blend_weights").main
-    monkeypatch.setattr(
-        "sys.argv",
-        ["blend", files["one"], files["two"], files["sum"], "--since", files["base"]],
-    )
-    assert blend() == 0
-    found = read_weights(tmp_path / "sum.safetensors")
-    assert found.state["w"].tolist() == [1.25, 1.25]  # 1.5 - 0.25
-    assert found.meta["blend"] == [[shas["one"], 1.0], [shas["two"], 1.0], [shas["base"], -1.0]]
-    monkeypatch.setattr("sys.argv", ["blend", files["one"], files["two"], files["mean"]])
-    assert blend() == 0
-    assert read_weights(tmp_path / "mean.safetensors").state["w"].tolist() == [1.125, 1.125]
+        make_pairs(PrefsRequest((str(place),), str(tmp_path / "o"), (reward,)))
 
 
 @pytest.fixture(scope="module")
-def written(runs) -> str:
+def written(runs, reward) -> str:
     """Text of a pair file of three pairs."""
-    found = find_candidates([runs / "run0", runs / "run1"], reward_of([reward(runs)]))
+    found = find_candidates([runs / "run0", runs / "run1"], reward_of([reward]))
     settings = PairSettings(margin=0.0, per_set=0, uses=0, same=0.999)
     chosen = [c for c in compare(found.candidates, settings) if c.verdict == "pair"][:3]
     write_pairs(runs / "three.jsonl", {"models": [found.candidates[0].model]}, chosen)
@@ -431,17 +309,17 @@ def test_files_that_are_none(good):
         read_pairs(path)
 
 
-def test_the_command(runs, tmp_path, capsys):
+def test_the_command(runs, tmp_path, capsys, reward):
     out = tmp_path / "p.jsonl"
     words = ["prefs", str(runs / "run0"), str(runs / "run1"), "-o", str(out), "--margin", "0.001"]
-    held = ["--held-out", reward(runs)]
-    assert command([*words, "--reward", reward(runs), "--uses", "0", *held]) == 0
+    held = ["--held-out", reward]
+    assert command([*words, "--reward", reward, "--uses", "0", *held]) == 0
     said = capsys.readouterr()
     assert "agrees with 1.0 of" in said.err and "rank correlation 1.0 over 6" in said.err
     assert "pairs of 6 designs in 1 sets" in said.out
     assert "prefers what your function says" in said.err
     assert read_pairs(out).pairs
-    assert command([*words, "--reward", reward(runs)]) == 2
+    assert command([*words, "--reward", reward]) == 2
     assert "exists" in capsys.readouterr().err
     assert command(["prefs", "-o", "x"]) == 2
     assert (
