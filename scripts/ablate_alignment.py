@@ -10,13 +10,23 @@
     python scripts/ablate_alignment.py PAIRS.jsonl VALID/SETS.jsonl -o OUT --minutes 5
         --out benchmarks/alignment-ablation.json
 
-Every objective starts from the shipped assembler and learns for so many minutes of processor time
+Every objective starts from the reference and learns for so many minutes of processor time
 how to draw linkers between held domains (``surrogate.start=0.3``), so that one pose a set is all
 that its pairs need. Then all sample the same sets from the same noise, ``-k`` draws of the linkers
-of one found pose, and are compared with the shipped weights by scripts/eval_alignment.py: training
-reward (branches 0 and 1 of the critic) and branch 2, which nobody learned from. ``control`` tosses
-a coin for every label and must not improve; "best of m" is what the reward buys without training.
-A killed run goes on where it was; ``--rows`` names some objectives.
+of one found pose, and are compared with the reference by scripts/eval_alignment.py: training
+reward (branches 0 and 1 of the critic) and branch 2, which nobody learned from. ``control`` puts
+designs in an order by lot and must not improve; "best of m" is what the reward buys without
+training. A killed run goes on where it was; ``--rows`` names some rows.
+
+Poses are learned from designs between found poses and designs from noise of the same plans:
+
+    python scripts/align_rounds.py TRAIN31/SETS.jsonl -o RUN31 --rounds 0 --samples 4 --seed 31
+    python scripts/align_rounds.py TRAIN31/SETS.jsonl -o NOISE31 --rounds 0 --samples 2 --seed 31
+        --poses noise
+    python -m proteinweaver prefs RUN31/1/samples NOISE31/1/samples -o PAIRS.jsonl
+        --reward soundness:branches=0/1,caution=0 --margin 0.05 --same 1 --per-set 6 --uses 4
+    python scripts/ablate_alignment.py PAIRS.jsonl VALID/SETS.jsonl -o OUT --poses noise
+        --align optimizer.lr=3e-4
 """
 
 import argparse
@@ -33,28 +43,38 @@ from proteinweaver.training.align_config import AlignConfig
 from proteinweaver.training.align_run import align
 
 REWARD, HELD_OUT = "soundness:branches=0/1,caution=0", "soundness:branches=2,caution=0"
-#: Of every leg: where linkers are drawn, all weights, no figures of held-out pairs.
+#: Of every leg: all weights, no figures of held-out pairs.
 COMMON = (
-    *("surrogate.start=0.3", "surrogate.strength=100", "surrogate.draws=2", "data.batch=4"),
+    *("surrogate.strength=100", "surrogate.draws=2", "data.batch=4"),
     *("optimizer.lr=5e-5", "optimizer.warmup_steps=10", "optimizer.clip=1"),
     *("optimizer.cooldown=0.4", "optimizer.ema_decay=0.9", "data.valid_share=0"),
     *("trainer.valid_every=0", "trainer.max_steps=0"),
     *("trainer.clock=cpu", "trainer.threads=1", "trainer.device=cpu"),
 )
+#: Where designs begin, for times of the surrogate, and for the samples that judge.
+START = {"found": "surrogate.start=0.3", "noise": "surrogate.start=1"}
+#: Lists are of four designs, where an objective takes them; half as many, for the same work.
+_LISTS = ("data.list_size=4", "data.batch=2")
 ROWS: dict[str, tuple[str, ...]] = {
     "control": ("objective.name=sppo", "data.control=true"),
     **{name: (f"objective.name={name}",) for name in OBJECTIVES},
+    "plackett-luce": ("objective.name=plackett-luce", *_LISTS),
+    "d2o": ("objective.name=d2o", *_LISTS),
+    "sppo, adapters": ("objective.name=sppo", "adapter.rank=8", "optimizer.lr=1e-3"),
+    "sppo, residues": ("objective.name=sppo", "data.residue_branches=[0,1]"),
+    "sppo, moving reference": ("objective.name=sppo", "reference_ema=0.95"),
+    "sppo, pulled": ("objective.name=sppo", "pull.strength=0.1"),
     "reward-gradient": ("experiment=align_reward-gradient", "optimizer.lr=1e-4", "data.batch=8"),
 }
 
 
 def trained(name: str, args: argparse.Namespace) -> Path:
     """Weights of one row, from an earlier call or trained now."""
-    place = args.out_folder / name
+    place = args.out_folder / name.replace(", ", "-").replace(" ", "-")
     weights = place / "assembler.safetensors"
     if not weights.is_file():
         words = [
-            *(*COMMON, *ROWS[name], *args.align),
+            *(*COMMON, START[args.poses], *args.align, *ROWS[name]),
             *(f"out={place}", f"data.pairs={args.pairs}", f"seed={args.seed}"),
             f"trainer.max_minutes={args.minutes}",
             f"init={weights_folder() / 'assembler.safetensors'}",
@@ -72,7 +92,9 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("-o", "--out-folder", type=Path, required=True)
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
     parser.add_argument("--minutes", type=float, default=5.0, help="processor time of a leg")
+    parser.add_argument("--poses", choices=START, default="found", help="where designs begin")
     parser.add_argument("-k", type=int, default=4, help="samples of a set")
+    parser.add_argument("-n", type=int, help="sets that judge, evenly spaced; default all")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--align", nargs="+", default=[], metavar="KEY=VALUE")
     parser.add_argument("--out", type=Path, help="JSON file of the tables")
@@ -80,9 +102,10 @@ def main(words: list[str] | None = None) -> None:
     files = {name: trained(name, args) for name in args.rows}
     eval_alignment.main([
         *(str(args.sets), "--also", *(f"{name}={file}" for name, file in files.items())),
-        *("-k", str(args.k), "--pose-tries", "1", "--best", "2", "3"),
+        *("-k", str(args.k), "--poses", args.poses, "--pose-tries", "1", "--best", "2", "3"),
         *("--reward", REWARD, "--held-out", HELD_OUT),
-        *("--rows", str(args.out_folder / "rows.jsonl")),
+        *("--rows", str(args.out_folder / "rows.jsonl"), "--chunk", "6"),
+        *(("-n", str(args.n)) if args.n else ()),
         *(("--out", str(args.out)) if args.out else ()),
     ])  # fmt: skip
 

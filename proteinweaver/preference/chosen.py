@@ -59,6 +59,10 @@ def best_of_plans(
     return [one for group in ranked for one in group[:per_plan]]
 
 
+#: Letters of a blueprint as those of a structure set.
+_SSE = {"H": "a", "E": "b", "L": "c"}
+
+
 @dataclass(frozen=True)
 class SoundDomain:
     """A generated domain that met its checks.
@@ -66,6 +70,8 @@ class SoundDomain:
     Parameters
     ----------
     backbone : Backbone
+    blueprint : str
+        Secondary structure that was asked for, letters HEL.
     score : float
         Its reward.
     models : tuple of str
@@ -73,6 +79,7 @@ class SoundDomain:
     """
 
     backbone: Backbone
+    blueprint: str
     score: float
     models: tuple[str, ...]
 
@@ -112,12 +119,18 @@ def sound_domains(
         score = reward(Subject(backbone)).value
         if all(side.get("checks", {}).values()) and score >= least:
             models = tuple(str(sha) for sha in side.get("weights", {}).values())
-            domains.append(SoundDomain(backbone, score, models))
+            asked = "".join(str(s.get("blueprint", "")) for s in side["plan"]["segments"])
+            if len(asked) != len(backbone):
+                raise UserError(f"{entry.file}: no generated domain; leave its folder out")
+            domains.append(SoundDomain(backbone, asked, score, models))
     return domains, len(entries)
 
 
 def write_domains(path: Path, chosen: Sequence[SoundDomain], provenance: Mapping[str, Any]) -> str:
     """Write single domains as a structure set, all for training, each a cluster of its own.
+
+    The secondary structure that training tells is what was asked for, not what came out: better
+    answers to the questions that the generator is asked.
 
     Parameters
     ----------
@@ -140,7 +153,10 @@ def write_domains(path: Path, chosen: Sequence[SoundDomain], provenance: Mapping
     if not chosen:
         raise UserError(f"{path}: no design is good enough; nothing is written")
     every = np.arange(len(chosen), dtype=np.int32)
-    items = [_chain_item(one.backbone.name, one.backbone) for one in chosen]
+    items = [
+        _chain_item(one.backbone.name, one.backbone, np.array([_SSE[k] for k in one.blueprint]))
+        for one in chosen
+    ]
     split = np.full(len(items), SPLITS["train"], dtype=np.uint8)
     arrays = chain_arrays(items, Clustering(every, every, "none"), split)
     models = sorted({sha for one in chosen for sha in one.models})
@@ -183,10 +199,12 @@ def _item(one: Candidate) -> ChainItem:
     sample = read_sample(find_entries([Path(one.run) / one.file])[0][0])
     if sample.backbone is None:
         raise UserError(f"{one.run}/{one.file}: {sample.error}")
-    return _chain_item(f"{one.plan}/{one.name}", sample.backbone)
+    chain = sample.backbone
+    sse = annotate_sse(chain.ca, chain.break_after)
+    return _chain_item(f"{one.plan}/{one.name}", chain, sse)
 
 
-def _chain_item(name: str, chain: Backbone) -> ChainItem:
+def _chain_item(name: str, chain: Backbone, sse: NDArray[np.str_]) -> ChainItem:
     return ChainItem(
         name=name,
         entry="",
@@ -194,7 +212,7 @@ def _chain_item(name: str, chain: Backbone) -> ChainItem:
         kind="unknown",
         resolution=float("nan"),
         backbone=chain,
-        sse=annotate_sse(chain.ca, chain.break_after),
+        sse=sse,
     )
 
 

@@ -75,6 +75,9 @@ def test_sound_domains_train_the_generator(tiny_weights, tmp_path):
     assert count == 3
     assert [one.backbone.name for one in found] == ["domain30_s0_0000", "domain30_s0_0002"]
     assert sound_domains([tmp_path / "run"], reward, least=1.1)[0] == []
+    for one in found:
+        told = json.loads((tmp_path / f"run/designs/{one.backbone.name}.json").read_text())
+        assert one.blueprint == told["plan"]["segments"][0]["blueprint"]
     write_domains(tmp_path / "designs.npz", found, {"why": "a test"})
     about = dataset_info(tmp_path / "designs.npz")
     assert about["items"] == about["splits"]["train"]["items"] == 2
@@ -84,6 +87,10 @@ def test_sound_domains_train_the_generator(tiny_weights, tmp_path):
     assert np.abs(store.item(1).coord - (made.coord - made.ca.mean(0))).max() < 0.006
     with pytest.raises(UserError, match="no design is good enough"):
         write_domains(tmp_path / "none.npz", [], {})
+    asked = [
+        item.translate(str.maketrans("HEL", "012")) for item in (one.blueprint for one in found)
+    ]
+    assert ["".join(map(str, store.item(k).sse)) for k in (0, 1)] == asked
     with pytest.raises(UserError, match="no readable design of ours"):
         (tmp_path / "run/designs/domain30_s0_0001.json").unlink()
         sound_domains([tmp_path / "run"], reward)
