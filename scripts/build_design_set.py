@@ -1,16 +1,11 @@
-"""The best designs of run folders as a structure set, to train the networks that made them.
+"""The best designs of run folders as a structure set, from which the assembler learns poses.
 
     python scripts/build_design_set.py RUN... -o FOLDER --data DIR --reward REWARD --per-plan 2
     python scripts/train_default.py --stage assembler --recipe expert --data FOLDER ...
 
-    python scripts/build_design_set.py RUN... -o FOLDER --data DIR --reward REWARD --stage domain
-    python scripts/train_default.py --stage domain --recipe "domain, expert" --data FOLDER ...
-
 Of all designs of one plan the best that pass their checks go into FOLDER/designs.npz, all of them
-for training (`proteinweaver.preference.chosen`); the natives of the recipe, chains.npz or
-domains.npz of DIR, are linked beside it. Designs of several assemblers are taken where each is
-named (``--model HASH``). ``--stage domain`` takes generated domains: all that pass their checks
-and score at least ``--least``.
+for training (`proteinweaver.preference.chosen`); chains.npz of DIR is linked beside it. Designs of
+several assemblers are taken where each is named (``--model HASH``).
 """
 
 import argparse
@@ -21,55 +16,27 @@ from pathlib import Path
 
 import numpy as np
 
-from proteinweaver.data.archive import dataset_info, require_writable
+from proteinweaver.data.archive import require_writable
 from proteinweaver.data.store import StructureStore
 from proteinweaver.errors import UserError
 from proteinweaver.preference.candidates import find_candidates
-from proteinweaver.preference.chosen import (
-    best_of_plans,
-    sound_domains,
-    write_designs,
-    write_domains,
-)
-from proteinweaver.preference.rewards import Reward, reward_of
+from proteinweaver.preference.chosen import best_of_plans, write_designs
+from proteinweaver.preference.rewards import reward_of
 
 REPO = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("PROTEINWEAVER_DATA", REPO.parent / "shared" / "data"))
 
 
-def linked(folder: Path, natives: Path) -> None:
+def linked(folder: Path, data: Path) -> None:
     """Link the natives of the recipe into the folder; refuse to replace a file."""
-    link = folder / natives.name
+    link, natives = folder / "chains.npz", (data / "chains.npz").resolve()
     if not natives.is_file():
-        raise UserError(f"{natives.parent}: no {natives.name} there; give --data DIR")
+        raise UserError(f"{data}: no chains.npz there; give --data DIR")
     if link.exists() and not link.is_symlink():
         raise UserError(f"{link} is a file of its own; choose another -o")
     folder.mkdir(parents=True, exist_ok=True)
     link.unlink(missing_ok=True)
-    link.symlink_to(natives.resolve())
-
-
-def assemblies(target: Path, reward: Reward, args: argparse.Namespace) -> tuple[int, list[float]]:
-    """Write the best designs of every plan; how many there were, and the scores of those."""
-    found = find_candidates(args.runs, reward, args.model)
-    for kind, count in Counter(kind for kind, _ in found.problems).items():
-        example = next(line for k, line in found.problems if k == kind)
-        print(f"left out, {kind}: {count} (first: {example})", file=sys.stderr)
-    chosen = best_of_plans(found.candidates, args.per_plan, args.least)
-    told = {
-        "rewards": args.reward, "designs": len(found.candidates), "per_plan": args.per_plan,
-        "least": args.least,
-    }  # fmt: skip
-    write_designs(target, chosen, told)
-    return len(found.candidates), [one.score.value for one in chosen]
-
-
-def domains(target: Path, reward: Reward, args: argparse.Namespace) -> tuple[int, list[float]]:
-    """Write generated domains; how many there were, and the scores of those that are taken."""
-    chosen, count = sound_domains(args.runs, reward, args.least)
-    told = {"rewards": args.reward, "designs": count, "least": args.least}
-    write_domains(target, chosen, told)
-    return count, [one.score for one in chosen]
+    link.symlink_to(natives)
 
 
 def main(words: list[str] | None = None) -> None:
@@ -77,7 +44,6 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("runs", nargs="+", type=Path)
     parser.add_argument("-o", "--out", type=Path, required=True, help="folder")
     parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--stage", choices=("assembler", "domain"), default="assembler")
     parser.add_argument("--reward", action="append", required=True)
     parser.add_argument("--model", action="append", default=[], help="hash of weights; repeat")
     parser.add_argument("--per-plan", type=int, default=2, help="designs of a plan")
@@ -88,14 +54,24 @@ def main(words: list[str] | None = None) -> None:
     target = args.out / "designs.npz"
     require_writable(target)
     reward = reward_of(args.reward)
-    natives = "chains.npz" if args.stage == "assembler" else "domains.npz"
-    linked(args.out, args.data / natives)
-    write = assemblies if args.stage == "assembler" else domains
-    count, scores = write(target, reward, args)
-    residues = int(StructureStore(target).lengths.sum())
+    linked(args.out, args.data)
+    found = find_candidates(args.runs, reward, args.model)
+    for kind, count in Counter(kind for kind, _ in found.problems).items():
+        example = next(line for k, line in found.problems if k == kind)
+        print(f"left out, {kind}: {count} (first: {example})", file=sys.stderr)
+    chosen = best_of_plans(found.candidates, args.per_plan, args.least)
+    told = {
+        "rewards": args.reward, "designs": len(found.candidates), "per_plan": args.per_plan,
+        "least": args.least,
+    }  # fmt: skip
+    sha256 = write_designs(target, chosen, told)
+    best = np.mean([one.score.value for one in chosen])
+    every = np.mean([one.score.value for one in found.candidates])
     print(
-        f"{target}: {len(scores)} of {count} designs, residues {residues}, mean score"
-        f" {np.mean(scores):.3f}, sha256 {dataset_info(target)['sha256'][:12]}"
+        f"{target}: {len(chosen)} of {len(found.candidates)} designs, plans"
+        f" {len({one.plan for one in chosen})}, residues"
+        f" {int(StructureStore(target).lengths.sum())}, mean score {best:.3f} (of all"
+        f" {every:.3f}), sha256 {sha256[:12]}"
     )
 
 

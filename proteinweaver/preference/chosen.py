@@ -1,16 +1,14 @@
-"""The best designs as a structure set that the networks that made them can be trained on.
+"""The best designs of every plan as a structure set that the assembler can be trained on.
 
 Reward-ranked fine-tuning (Dong et al. 2023, arXiv 2304.06767) is training on one's own best
 samples. Where a search makes the samples it is expert iteration (Anthony et al. 2017, arXiv
 1705.08439): what the search finds, the network learns to do by itself. Here the search finds how
 given domains sit (`proteinweaver.evaluation.pose_finder`), the assembler draws the linkers, a
-reward chooses, and the model that begins at noise learns the poses (docs/preference.md). Of single
-domains the search is the choice among several draws (docs/training.md).
+reward chooses, and the model that begins at noise learns the poses (docs/preference.md).
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +22,11 @@ from proteinweaver.data.split import ChainItem
 from proteinweaver.data.store import SPLITS
 from proteinweaver.errors import UserError
 from proteinweaver.evaluation.samples import find_entries, read_sample
-from proteinweaver.preference.candidates import Candidate, side_content
-from proteinweaver.preference.rewards import Reward
-from proteinweaver.preference.subjects import Subject
+from proteinweaver.preference.candidates import Candidate
 from proteinweaver.structure.backbone import Backbone
 from proteinweaver.structure.biotite_adapter import annotate_sse
 
-__all__ = ["SoundDomain", "best_of_plans", "sound_domains", "write_designs", "write_domains"]
+__all__ = ["best_of_plans", "write_designs"]
 
 
 def best_of_plans(
@@ -57,110 +53,6 @@ def best_of_plans(
             plans[one.plan].append(one)
     ranked = (sorted(group, key=lambda one: -one.score.value) for group in plans.values())
     return [one for group in ranked for one in group[:per_plan]]
-
-
-#: Letters of a blueprint as those of a structure set.
-_SSE = {"H": "a", "E": "b", "L": "c"}
-
-
-@dataclass(frozen=True)
-class SoundDomain:
-    """A generated domain that met its checks.
-
-    Parameters
-    ----------
-    backbone : Backbone
-    blueprint : str
-        Secondary structure that was asked for, letters HEL.
-    score : float
-        Its reward.
-    models : tuple of str
-        Hashes of the weights that made it.
-    """
-
-    backbone: Backbone
-    blueprint: str
-    score: float
-    models: tuple[str, ...]
-
-
-def sound_domains(
-    runs: Iterable[Path], reward: Reward, least: float = 0.0
-) -> tuple[list[SoundDomain], int]:
-    """Read the single domains of run folders that met their checks.
-
-    Parameters
-    ----------
-    runs : iterable of Path
-        Folders of `proteinweaver generate`.
-    reward : Reward
-    least : float, optional
-        Domains of a lower score are not taken.
-
-    Returns
-    -------
-    domains : list of SoundDomain
-        In the order of the folders.
-    count : int
-        Designs that were looked at.
-
-    Raises
-    ------
-    UserError
-        If a folder is missing or a design cannot be read.
-    """
-    entries = [entry for run in runs for entry in find_entries([run])[0]]
-    domains = []
-    for entry in entries:
-        backbone = read_sample(entry).backbone
-        side = side_content(entry)
-        if backbone is None or not side:
-            raise UserError(f"{entry.file}: no readable design of ours; leave its folder out")
-        score = reward(Subject(backbone)).value
-        if all(side.get("checks", {}).values()) and score >= least:
-            models = tuple(str(sha) for sha in side.get("weights", {}).values())
-            asked = "".join(str(s.get("blueprint", "")) for s in side["plan"]["segments"])
-            if len(asked) != len(backbone):
-                raise UserError(f"{entry.file}: no generated domain; leave its folder out")
-            domains.append(SoundDomain(backbone, asked, score, models))
-    return domains, len(entries)
-
-
-def write_domains(path: Path, chosen: Sequence[SoundDomain], provenance: Mapping[str, Any]) -> str:
-    """Write single domains as a structure set, all for training, each a cluster of its own.
-
-    The secondary structure that training tells is what was asked for, not what came out: better
-    answers to the questions that the generator is asked.
-
-    Parameters
-    ----------
-    path : Path
-        The npz file, in the format of `proteinweaver.data.archive`.
-    chosen : sequence of SoundDomain
-    provenance : mapping
-        JSON types; how they were chosen.
-
-    Returns
-    -------
-    str
-        Hash of the file.
-
-    Raises
-    ------
-    UserError
-        If there is none, or the file cannot be written.
-    """
-    if not chosen:
-        raise UserError(f"{path}: no design is good enough; nothing is written")
-    every = np.arange(len(chosen), dtype=np.int32)
-    items = [
-        _chain_item(one.backbone.name, one.backbone, np.array([_SSE[k] for k in one.blueprint]))
-        for one in chosen
-    ]
-    split = np.full(len(items), SPLITS["train"], dtype=np.uint8)
-    arrays = chain_arrays(items, Clustering(every, every, "none"), split)
-    models = sorted({sha for one in chosen for sha in one.models})
-    return write_archive(path, arrays, {**provenance, "models": models})
 
 
 def write_designs(path: Path, chosen: Sequence[Candidate], provenance: Mapping[str, Any]) -> str:
@@ -197,22 +89,17 @@ def write_designs(path: Path, chosen: Sequence[Candidate], provenance: Mapping[s
 
 def _item(one: Candidate) -> ChainItem:
     sample = read_sample(find_entries([Path(one.run) / one.file])[0][0])
-    if sample.backbone is None:
-        raise UserError(f"{one.run}/{one.file}: {sample.error}")
     chain = sample.backbone
-    sse = annotate_sse(chain.ca, chain.break_after)
-    return _chain_item(f"{one.plan}/{one.name}", chain, sse)
-
-
-def _chain_item(name: str, chain: Backbone, sse: NDArray[np.str_]) -> ChainItem:
+    if chain is None:
+        raise UserError(f"{one.run}/{one.file}: {sample.error}")
     return ChainItem(
-        name=name,
+        name=f"{one.plan}/{one.name}",
         entry="",
         source="designs",
         kind="unknown",
         resolution=float("nan"),
         backbone=chain,
-        sse=sse,
+        sse=annotate_sse(chain.ca, chain.break_after),
     )
 
 

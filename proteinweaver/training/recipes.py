@@ -73,28 +73,6 @@ RECIPES: dict[str, tuple[Mixture, ...]] = {
         Mixture("designs", {"domains": 1.0}, share=0.8, max_length=420),
         Mixture("chains", {"domains": 1.0}, share=0.2, min_length=100, max_length=400),
     ),
-    # The same of stage 1 and of its layouts, from the best of several draws.
-    "domain, expert": (
-        Mixture("designs", {"elements": 0.4, "frayed": 0.6}, share=0.75),
-        Mixture(
-            "domains",
-            {"none": 0.3, "elements": 0.3, "frayed": 0.4},
-            share=0.25,
-            max_length=200,
-            trim=0.15,
-        ),
-    ),
-    "layout, expert": (
-        Mixture("designs", {"elements": 0.5, "frayed": 0.5}, share=0.75, coarse=True),
-        Mixture(
-            "domains",
-            {"elements": 0.5, "frayed": 0.5},
-            share=0.25,
-            max_length=300,
-            trim=0.15,
-            coarse=True,
-        ),
-    ),
     # One chain, nothing known: can the network hold a fold at all?
     "none": (Mixture("domains", {"none": 1.0}),),
 }

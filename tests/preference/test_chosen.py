@@ -1,7 +1,6 @@
 """The best designs as training data, and weights that are blended."""
 
 import importlib.util
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,17 +12,10 @@ from proteinweaver.data.archive import dataset_info
 from proteinweaver.data.batches import BatchSource, Mixture
 from proteinweaver.data.store import StructureStore
 from proteinweaver.errors import UserError
-from proteinweaver.generation.commands import generate
-from proteinweaver.generation.config import GenerateConfig
 from proteinweaver.io.read import read_backbone
 from proteinweaver.io.weights import read_weights, save_weights
 from proteinweaver.preference.candidates import find_candidates
-from proteinweaver.preference.chosen import (
-    best_of_plans,
-    sound_domains,
-    write_designs,
-    write_domains,
-)
+from proteinweaver.preference.chosen import best_of_plans, write_designs
 from proteinweaver.preference.rewards import reward_of
 
 REPO = Path(__file__).resolve().parents[2]
@@ -58,42 +50,6 @@ def test_chosen_designs_train_the_assembler(runs, tmp_path, reward):
     with pytest.raises(UserError, match="no design is good enough"):
         write_designs(tmp_path / "none.npz", [], {})
     assert not (tmp_path / "none.npz").exists()
-
-
-def test_sound_domains_train_the_generator(tiny_weights, tmp_path):
-    generate(
-        GenerateConfig(
-            length=30, n=3, out=str(tmp_path / "run"), device="cpu", weights=str(tiny_weights)
-        )
-    )
-    for number in (0, 2):  # untrained weights pass nothing; only these two do
-        side = tmp_path / "run/designs" / f"domain30_s0_{number:04d}.json"
-        told = json.loads(side.read_text())
-        side.write_text(json.dumps({**told, "checks": {"chain": True}}))
-    reward = reward_of(["compactness"])
-    found, count = sound_domains([tmp_path / "run"], reward)
-    assert count == 3
-    assert [one.backbone.name for one in found] == ["domain30_s0_0000", "domain30_s0_0002"]
-    assert sound_domains([tmp_path / "run"], reward, least=1.1)[0] == []
-    for one in found:
-        told = json.loads((tmp_path / f"run/designs/{one.backbone.name}.json").read_text())
-        assert one.blueprint == told["plan"]["segments"][0]["blueprint"]
-    write_domains(tmp_path / "designs.npz", found, {"why": "a test"})
-    about = dataset_info(tmp_path / "designs.npz")
-    assert about["items"] == about["splits"]["train"]["items"] == 2
-    assert set(about["provenance"]["models"]) == set(found[0].models)
-    store = StructureStore(tmp_path / "designs.npz")
-    made = read_backbone(tmp_path / "run/designs/domain30_s0_0002.pdb")
-    assert np.abs(store.item(1).coord - (made.coord - made.ca.mean(0))).max() < 0.006
-    with pytest.raises(UserError, match="no design is good enough"):
-        write_domains(tmp_path / "none.npz", [], {})
-    asked = [
-        item.translate(str.maketrans("HEL", "012")) for item in (one.blueprint for one in found)
-    ]
-    assert ["".join(map(str, store.item(k).sse)) for k in (0, 1)] == asked
-    with pytest.raises(UserError, match="no readable design of ours"):
-        (tmp_path / "run/designs/domain30_s0_0001.json").unlink()
-        sound_domains([tmp_path / "run"], reward)
 
 
 def script(name: str):
