@@ -1,5 +1,6 @@
 """Alignment from a pair file: resumes, refuses what does not belong together, ends in weights."""
 
+import importlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -451,6 +452,22 @@ def test_every_experiment_composes():
     assert compose("align", AlignConfig) == AlignConfig()
     with pytest.raises(UserError, match="at least 2"):
         compose("align", AlignConfig, ["surrogate.draws=1"])
+
+
+@pytest.mark.parametrize("poses", ["found", "noise"])
+def test_rows_of_the_ablation_are_legs_that_differ(monkeypatch, poses):
+    """Every objective has a row; each composes, and no two are the same leg."""
+    monkeypatch.syspath_prepend(str(CONFIGS.parent / "scripts"))
+    ablation = importlib.import_module("ablate_alignment")
+    assert set(OBJECTIVES) <= set(ablation.ROWS)
+    legs = {
+        name: compose("align", AlignConfig, [*ablation.COMMON, ablation.START[poses], *words])
+        for name, words in ablation.ROWS.items()
+    }
+    for name, leg in legs.items():
+        assert leg.surrogate.start == {"found": 0.3, "noise": 1.0}[poses]
+        assert all(leg != other for key, other in legs.items() if key != name)
+    assert legs["control"] == replace(legs["sppo"], data=replace(legs["sppo"].data, control=True))
 
 
 @pytest.fixture(scope="module")
