@@ -99,7 +99,7 @@ def align(
         "reference": [w.sha256 for w in references or [start]],
         "first": [w.sha256 for w in anchors] if config.first else None,
         "objective": plain(config.objective),
-        "data": plain(replace(config.data, pairs="", workers=0)),
+        "data": plain(replace(config.data, pairs="", offline=False, strict=False, workers=0)),
         "reference_ema": config.reference_ema if config.reference_ema < 1 else None,
         "reward_gradient": plain(config.reward_gradient) if config.reward_gradient.last else None,
         "adapter": plain(config.adapter) if config.adapter.rank else None,
